@@ -1,0 +1,74 @@
+"""The errors of this package.
+
+ExpertError
+├── BackboneError          the backbone could not be found, fetched or split
+├── CheckpointError        an expert's files do not fit: names the tensor, the file or the hash
+├── UnknownExpert          no such expert, or no such version of it
+├── PromptTooLong          the prompt leaves no room in the context
+├── GrammarError           the grammar or schema cannot be compiled
+├── EngineBusy             too many sequences; come back later
+├── EngineClosed           the engine has stopped
+└── DatasetError           a row that cannot be used: names file and line
+"""
+
+from pathlib import Path
+
+
+class ExpertError(Exception):
+    """Base of all errors of `experts`; the message says what is wrong and what to do."""
+
+
+class BackboneError(ExpertError):
+    """The backbone could not be found, fetched or split."""
+
+
+class CheckpointError(ExpertError):
+    """An expert's files do not fit this backbone or are damaged."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"expert at {str(path)!r}: {reason}")
+
+
+class UnknownExpert(ExpertError):
+    """No such expert, or no such version of it."""
+
+    def __init__(self, name: str, known: tuple[str, ...], version: str | None = None) -> None:
+        self.name, self.known, self.version = name, known, version
+        what = f"{name!r}" if version is None else f"{name!r} in version {version!r}"
+        super().__init__(f"no expert {what}; known: {', '.join(known) or 'none'} (see `ccoe experts list`)")
+
+
+class PromptTooLong(ExpertError):
+    """The prompt leaves no room for an answer in the model's context."""
+
+    def __init__(self, num_tokens: int, max_tokens: int) -> None:
+        self.num_tokens, self.max_tokens = num_tokens, max_tokens
+        super().__init__(
+            f"the prompt has {num_tokens} tokens, the context takes {max_tokens} with the answer; shorten the task"
+        )
+
+
+class GrammarError(ExpertError):
+    """The grammar or schema cannot be compiled."""
+
+
+class EngineBusy(ExpertError):
+    """Too many sequences; come back later."""
+
+    def __init__(self, num_sequences: int) -> None:
+        self.num_sequences = num_sequences
+        super().__init__(f"the engine has {num_sequences} sequences; retry after some have ended")
+
+
+class EngineClosed(ExpertError):
+    """The engine has stopped and takes no more work."""
+
+
+class DatasetError(ExpertError):
+    """A row that cannot be used."""
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
+        self.path, self.line, self.reason = path, line, reason
+        where = str(path) if line is None else f"{path}:{line}"
+        super().__init__(f"{where}: {reason}")

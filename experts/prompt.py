@@ -1,0 +1,77 @@
+"""The one prompt layout, in training as in service.
+
+    chat template's opening | task | inputs in step order | step | tool's context | expert's suffix + template's closing | forced
+
+Segments are tokenised apart and joined as ids: all experts share the tokens of a run's prompt up to the step's own part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+_MARK = "\x00"
+
+
+class Tokenizer(Protocol):
+    """What is used of a transformers tokenizer."""
+
+    chat_template: Any
+
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]: ...
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PromptInput:
+    """A result that the prompt reads, as ids where they are known."""
+
+    id: int
+    text: str
+    result: str
+    token_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptParts:
+    """The parts of a prompt, in their order. `forced` is the beginning of the answer, already decided."""
+
+    task: str
+    inputs: tuple[PromptInput, ...] = ()
+    step: str = ""
+    context: str = ""
+    forced: str = ""
+
+
+class PromptRenderer:
+    """Parts to token ids, for one tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        opening, self._closing = "", "\n"
+        if tokenizer.chat_template:
+            message = [{"role": "user", "content": _MARK}]
+            text: str = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+            opening, self._closing = text.split(_MARK)
+        self._opening = self._encode(opening, template=True)
+
+    def render(self, parts: PromptParts, suffix: str = "") -> list[int]:
+        """Token ids of the whole prompt, `forced` included."""
+        ids = [*self._opening, *self._encode(f"Task: {parts.task}\n")]
+        for item in parts.inputs:
+            result = self._encode(item.result) if item.token_ids is None else item.token_ids
+            ids += [*self._encode(f"#{item.id} {item.text} = "), *result, *self._encode("\n")]
+        if parts.step:
+            ids += self._encode(f"Step: {parts.step}\n")
+        if parts.context:
+            ids += self._encode(f"{parts.context}\n")
+        return [*ids, *self._encode(suffix + self._closing, template=True), *self._encode(parts.forced)]
+
+    def render_messages(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """Token ids of a chat, by the tokenizer's own template."""
+        text: str = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        return self._encode(text, template=True)
+
+    def _encode(self, text: str, *, template: bool = False) -> list[int]:
+        """Only the template may hold special tokens; in a user's text they are plain characters."""
+        return self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not template) if text else []

@@ -1,0 +1,95 @@
+"""Boundary activations: the backbone is frozen, so its output for a row is computed once and every epoch reads it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experts.backbone import Backbone
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """A row as token ids; the answer begins at `num_prompt_tokens` and ends with the end-of-answer token."""
+
+    token_ids: tuple[int, ...]
+    num_prompt_tokens: int
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.token_ids)
+
+
+class Replay(nn.Module):
+    """Stands in for the shared layers: whatever comes in, the cached boundary activations go out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activations: Tensor | None = None
+
+    def forward(self, hidden_states: Tensor, **_: Any) -> Tensor:
+        assert self.activations is not None and self.activations.shape == hidden_states.shape
+        return self.activations
+
+
+class Passing(nn.Module):
+    """A layer that does nothing."""
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        return hidden_states
+
+
+@torch.inference_mode()
+def boundary_activations(
+    backbone: Backbone, rows: Sequence[EncodedRow], on_done: Callable[[int], None], max_batch_tokens: int = 2048
+) -> list[Tensor]:
+    """The backbone's output for each row, `[num_tokens, hidden]`, in the rows' order.
+
+    The whole stack runs with its upper layers and final norm replaced by nothing, so masks and positions are the
+    library's own. `on_done` gets the number of tokens just finished.
+    """
+    base = backbone.model.base_model
+    found: dict[int, Tensor] = {}
+    with stack_of(backbone, backbone.layers[: backbone.num_shared_layers], (), norm=False):
+        for batch in batches(rows, max_batch_tokens):
+            output = base(input_ids=pad([rows[i] for i in batch]), use_cache=False)[0]
+            for index, activations in zip(batch, output, strict=True):
+                found[index] = activations[: rows[index].num_tokens].clone()
+            on_done(sum(rows[i].num_tokens for i in batch))
+    return [found[i] for i in range(len(rows))]
+
+
+@contextmanager
+def stack_of(backbone: Backbone, lower: Sequence[nn.Module], upper: Sequence[nn.Module], *, norm: bool) -> Iterator[None]:
+    """For a while, other layers in the model's stack: `lower` first, `upper` last, layers that pass between them.
+
+    Every kept layer stays at its own index, where the model looks up its mask. Without `norm` the final norm passes too.
+    """
+    base, original, final_norm = backbone.model.base_model, backbone.layers, backbone.model.base_model.norm
+    passing = [Passing() for _ in range(backbone.num_layers - len(lower) - len(upper))]
+    base.layers = nn.ModuleList([*lower, *passing, *upper])
+    base.norm = final_norm if norm else Passing()
+    try:
+        yield
+    finally:
+        base.layers, base.norm = original, final_norm
+
+
+def batches(rows: Sequence[EncodedRow], max_batch_tokens: int) -> list[list[int]]:
+    """Indices of rows of similar length, at most so many padded tokens together."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(rows)), key=lambda i: rows[i].num_tokens):
+        longest = rows[index].num_tokens  # ascending, so this row is the longest of its group
+        if not groups or (len(groups[-1]) + 1) * longest > max_batch_tokens:
+            groups.append([])
+        groups[-1].append(index)
+    return groups
+
+
+def pad(rows: Sequence[EncodedRow]) -> Tensor:
+    """Token ids `[num_rows, longest]`, padded on the right, so that a causal model needs no mask."""
+    ids = [torch.tensor(row.token_ids) for row in rows]
+    return nn.utils.rnn.pad_sequence(ids, batch_first=True)

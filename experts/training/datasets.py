@@ -1,0 +1,46 @@
+"""The data sets of the built-in experts: where they come from and under which licence."""
+
+from dataclasses import dataclass
+
+CC_BY = "CC BY 4.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One folder of the data directory (`CCOE_DATA`), with `train.jsonl` and `dev.jsonl`."""
+
+    name: str
+    source: str
+    licence: str
+    metric: str
+    """How its dev rows are scored; the names are those of `experts.training.metrics`."""
+    attribution: str = ""
+
+
+SYNTHETIC = Dataset("synthetic", "made by experts.training.synthesis, seeded", "Apache-2.0", "", "the ccoe authors")
+
+_ALL = (
+    Dataset("conala", "CoNaLa, neulab/conala", "MIT", "exact_match", "Yin et al. 2018; text from Stack Overflow"),
+    Dataset("django", "odashi/ase15-django-dataset", "MIT", "exact_match", "Oda et al. 2015; lines of Django, BSD-3"),
+    Dataset("nl2bash", "TellinaTool/nl2bash, data", "MIT", "exact_match", "Lin et al. 2018"),
+    Dataset("mawps", "MAWPS in the packaging of arkilpatel/SVAMP", "MIT", "answer", "Koncel-Kedziorski et al. 2016"),
+    Dataset("svamp", "arkilpatel/SVAMP", "MIT", "answer", "Patel et al. 2021"),
+    Dataset("gsm8k_pot", "openai/grade-school-math, as programs", "MIT", "answer", "Cobbe et al. 2021"),
+    Dataset("sql_wikisql", "WikiSQL in jkkummerfeld/text2sql-data", "BSD-3-Clause", "query_match", "Zhong et al. 2017"),
+    Dataset("sql_advising", "Advising in jkkummerfeld/text2sql-data", CC_BY, "query_match", "Finegan-Dollak et al. 2018"),
+    Dataset("cuad_clause_type", "CUAD clauses in HazyResearch/legalbench", CC_BY, "label", "Hendrycks et al. 2021; LegalBench, Guha et al. 2023"),
+    Dataset("legalbench_overruling", "HazyResearch/legalbench", CC_BY, "label", "Zheng et al. 2021; LegalBench, Guha et al. 2023"),
+    Dataset("legalbench_cuad", "CUAD tasks in HazyResearch/legalbench", CC_BY, "label", "Hendrycks et al. 2021; LegalBench, Guha et al. 2023"),
+    Dataset("medquad_qtype", "abachaa/MedQuAD, question types", CC_BY, "label", "Ben Abacha and Demner-Fushman 2019"),
+    Dataset("medquad", "abachaa/MedQuAD", CC_BY, "", "Ben Abacha and Demner-Fushman 2019"),
+    Dataset("pubmedqa_conclusion", "pubmedqa/pubmedqa, conclusions", "MIT", "label", "Jin et al. 2019"),
+    Dataset("plan_strategyqa", "eladsegal/strategyqa", "MIT", "step_f1", "Geva et al. 2021"),
+    Dataset("plan_break_high", "allenai/Break, QDMR high-level", "MIT", "step_f1", "Wolfson et al. 2020"),
+    Dataset("plan_break_low", "allenai/Break, QDMR", "MIT", "step_f1", "Wolfson et al. 2020"),
+    Dataset("plan_2wiki", "Alab-NII/2wikimultihop records", "Apache-2.0", "step_f1", "Ho et al. 2020"),
+)
+
+
+def dataset(name: str) -> Dataset:
+    """The data set of this name. Raises KeyError."""
+    return {one.name: one for one in _ALL}[name]

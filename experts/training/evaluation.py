@@ -1,0 +1,129 @@
+"""Scores experts on dev rows, each beside the general expert on the same rows."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from experts.backbone import Backbone
+from experts.card import Metric
+from experts.engine.generation import ModelState
+from experts.prompt import PromptRenderer
+from experts.training.metrics import Calculate, answer_match, bootstrap_difference, exact_match, query_match, step_f1
+from experts.training.rows import TrainingRow
+
+OnDone = Callable[[int], None]
+"""Gets the number of rows just finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """What scoring needs: the backbone's tokenizer and template, the suffix that every expert is asked with, the calculator."""
+
+    backbone: Backbone
+    suffix: str
+    calculate: Calculate
+    max_tokens: int = 96
+    batch_size: int = 32
+
+    def scores(self, model: PreTrainedModel, rows: Sequence[TrainingRow], metric: str, on_done: OnDone) -> list[float]:
+        """A score between 0 and 1 for each row, in the rows' order."""
+        if metric == "label":
+            return self._label_scores(model, rows, on_done)
+        judge: Mapping[str, Callable[[str, str], float]] = {
+            "exact_match": exact_match,
+            "query_match": query_match,
+            "answer": lambda answer, target: answer_match(answer, target, self.calculate),
+            "step_f1": step_f1,
+        }
+        answers = self.answers(model, rows, on_done)
+        return [judge[metric](answer, row.target) for answer, row in zip(answers, rows, strict=True)]
+
+    def answers(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
+        """Greedy answers, decoded in batches of similar length."""
+        prompts = [self._prompt(row) for row in rows]
+        found: dict[int, str] = {}
+        order = sorted(range(len(rows)), key=lambda i: len(prompts[i]))
+        for start in range(0, len(order), self.batch_size):
+            indices = order[start : start + self.batch_size]
+            for index, text in zip(indices, self._decode(model, [prompts[i] for i in indices]), strict=True):
+                found[index] = text
+            on_done(len(indices))
+        return [found[i] for i in range(len(rows))]
+
+    @torch.inference_mode()
+    def _decode(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Iterator[str]:
+        longest = max(map(len, prompts))
+        input_ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+        attention_mask = torch.zeros_like(input_ids)
+        for row, prompt in enumerate(prompts):  # padded on the left, where generation does not continue
+            input_ids[row, longest - len(prompt) :] = torch.tensor(list(prompt))
+            attention_mask[row, longest - len(prompt) :] = 1
+        generator: Any = model
+        eos = sorted(self.backbone.eos_token_ids)
+        output = generator.generate(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            max_new_tokens=self.max_tokens,
+            do_sample=False,
+            eos_token_id=eos,
+            pad_token_id=eos[0],
+        )
+        for row in output[:, longest:].tolist():
+            yield str(self.backbone.tokenizer.decode(row, skip_special_tokens=True))
+
+    def _label_scores(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[float]:
+        """1 where the wanted label is the likeliest of those that the file's rows of this question have."""
+        labels = label_sets(rows)
+        scores: list[float] = []
+        for row in rows:
+            candidates = labels[question(row)]
+            state = ModelState(model)
+            encoded = [self._encode(label) for label in candidates]
+            likelihoods = state.score(encoded, state.forward(self._prompt(row)))
+            best = max(range(len(candidates)), key=likelihoods.__getitem__)
+            scores.append(float(candidates[best] == row.target))
+            on_done(1)
+        return scores
+
+    def _encode(self, label: str) -> list[int]:
+        eos = min(self.backbone.eos_token_ids)  # with its end, so that no label wins by being another's beginning
+        return [*self.backbone.tokenizer.encode(label, add_special_tokens=False), eos]
+
+    def _prompt(self, row: TrainingRow) -> list[int]:
+        return PromptRenderer(self.backbone.tokenizer).render(row.parts, self.suffix)
+
+
+def question(row: TrainingRow) -> str:
+    """What a classification row asks: rows with the same options share their labels."""
+    text = row.parts.task
+    if "Answer Yes or No" in text:
+        return "yes or no"
+    return "options" if "Options:" in text.partition("\n")[0] else "closed"
+
+
+def label_sets(rows: Sequence[TrainingRow]) -> dict[str, list[str]]:
+    """The labels by question, in alphabetical order."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(question(row), set()).add(row.target)
+    return {key: sorted(labels) for key, labels in found.items()}
+
+
+def compare(dataset: str, metric: str, rows: Sequence[TrainingRow], own: Sequence[float], general: Sequence[float]) -> Metric:
+    """The figure of an expert beside the general expert's, with the paired bootstrap interval of the difference."""
+    low, high = bootstrap_difference(own, general)
+    majority = max(Counter(row.target for row in rows).values()) / len(rows) if metric == "label" else None
+    return Metric(
+        dataset=dataset,
+        metric=metric,
+        num_rows=len(rows),
+        value=sum(own) / len(own),
+        general=sum(general) / len(general),
+        difference_low=low,
+        difference_high=high,
+        majority=majority,
+    )

@@ -1,0 +1,96 @@
+"""Arithmetic that a task asks for: on results of earlier steps, and in short stories."""
+
+import random
+from dataclasses import dataclass
+
+from experts.training.synthesis.vocabulary import FIRST_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation:
+    """How a task asks (`said`), how the plan's step says it (`step`, with `{a}`, `{b}` for results), what is computed."""
+
+    said: str
+    step: str
+    expression: str
+
+
+_ONE = (
+    # said in the task | said in the step | computed; {x} is drawn
+    ("Multiply {it} by {x}.", "Multiply {a} by {x}.", "{a} * {x}"),
+    ("Divide {it} by {x}.", "Divide {a} by {x}.", "{a} / {x}"),
+    ("Add {x} to {it}.", "Add {x} to {a}.", "{a} + {x}"),
+    ("Subtract {x} from {it}.", "Subtract {x} from {a}.", "{a} - {x}"),
+    ("What is {it} times {x}?", "What is {a} times {x}?", "{a} * {x}"),
+    ("What is {it} divided by {x}?", "What is {a} divided by {x}?", "{a} / {x}"),
+    ("What is {x} percent of {it}?", "What is {x} percent of {a}?", "{a} * {x} / 100"),
+    ("How much is {it} plus {x}?", "How much is {a} plus {x}?", "{a} + {x}"),
+    ("How much is {it} minus {x}?", "How much is {a} minus {x}?", "{a} - {x}"),
+    ("Double {it}.", "Double {a}.", "{a} * 2"),
+    ("What is half of {it}?", "What is half of {a}?", "{a} / 2"),
+    ("Increase {it} by {x} percent.", "Increase {a} by {x} percent.", "{a} + {a} * {x} / 100"),
+    ("Reduce {it} by {x} percent.", "Reduce {a} by {x} percent.", "{a} - {a} * {x} / 100"),
+    ("How much would {x} of them be?", "Multiply {a} by {x}", "{a} * {x}"),
+    ("What would {x} of these cost in total?", "Multiply {a} by {x}", "{a} * {x}"),
+    ("How much is that over {x} weeks?", "Multiply {a} by {x}", "{a} * {x}"),
+    ("If {x} people share {it} equally, how much does each get?", "If {x} people share {a} equally, how much does each get?", "{a} / {x}"),
+    ("Split {it} evenly among {x} teams.", "Split {a} evenly among {x} teams.", "{a} / {x}"),
+    ("If {x} more arrive, how many are there?", "Add {x} to {a}", "{a} + {x}"),
+    ("How many remain after {x} are removed?", "Subtract {x} from {a}", "{a} - {x}"),
+    ("Take {x} away from {it}.", "Take {x} away from {a}.", "{a} - {x}"),
+)
+_TWO = (
+    ("Add {both}.", "Add {a} and {b}", "{a} + {b}"),
+    ("What is the sum of {both}?", "What is the sum of {a} and {b}?", "{a} + {b}"),
+    ("What is the difference between {both}?", "What is the difference between {a} and {b}?", "{a} - {b}"),
+    ("Multiply {both}.", "Multiply {a} by {b}", "{a} * {b}"),
+    ("How much is that altogether?", "Add {a} and {b}", "{a} + {b}"),
+    ("What do they come to together?", "Add {a} and {b}", "{a} + {b}"),
+    ("What is the total?", "Add {a} and {b}", "{a} + {b}"),
+    ("Subtract the second from the first.", "Subtract {b} from {a}", "{a} - {b}"),
+    ("Divide the first result by the second.", "Divide {a} by {b}", "{a} / {b}"),
+    ("By how much is the first larger than the second?", "Subtract {b} from {a}", "{a} - {b}"),
+    ("What is the average of {both}?", "What is the average of {a} and {b}?", "({a} + {b}) / 2"),
+)
+_IT = ("it", "that", "the result", "that number", "this number", "the answer", "that amount", "this value", "the number found")
+_BOTH = ("both", "both results", "the two", "the two results", "these two numbers", "the two numbers", "both numbers")
+_STORIES = (
+    ("{n} packs {x} crates with {y} jars in each. How many jars is that?", "{x} * {y}"),
+    ("A tram makes {x} trips a day with {y} riders each. How many riders does it carry?", "{x} * {y}"),
+    ("A tank loses {x} liters an hour for {y} hours. How many liters are lost?", "{x} * {y}"),
+    ("{n} earns {x} euros a week. How much does {n} earn in {y} weeks?", "{x} * {y}"),
+    ("{n} had {z} stamps and gave away {x}. How many stamps are left?", "{z} - {x}"),
+    ("A roll of {z} meters is cut into pieces of {x} meters. How many pieces are there?", "{z} / {x}"),
+    ("{z} chairs are set in {x} equal rows. How many chairs are in a row?", "{z} / {x}"),
+    ("{n} read {x} pages on Monday and {y} pages on Tuesday. How many pages is that in all?", "{x} + {y}"),
+    ("A rent of {z} euros rises by {x} euros. What is the new rent?", "{z} + {x}"),
+    ("What is {x} times {y}?", "{x} * {y}"),
+    ("What is {z} minus {x}?", "{z} - {x}"),
+    ("A class of {x} pupils each pays {y} euros, and the bus costs {w} euros. How much is left?", "{x} * {y} - {w}"),
+    ("{n} buys {x} pens at {y} euros each and a bag for {w} euros. What is the total?", "{x} * {y} + {w}"),
+    ("A worker is paid {x} dollars an hour for {y} hours and gets a bonus of {w} dollars. What is the pay?", "{x} * {y} + {w}"),
+)
+
+
+def on_one(rng: random.Random) -> Calculation:
+    """A calculation on one earlier result, `{a}` in `step` and `expression`."""
+    said, step, expression = rng.choice(_ONE)
+    x = str(rng.choice((rng.randint(2, 20), rng.randint(2, 20), rng.randint(21, 400))))
+    fill = {"it": rng.choice(_IT), "x": x}
+    said = said.format(**fill)
+    return Calculation(said, step.format(a="{a}", x=x), expression.format(a="{a}", x=x))
+
+
+def on_two(rng: random.Random) -> Calculation:
+    """A calculation on two earlier results, `{a}` and `{b}`."""
+    said, step, expression = rng.choice(_TWO)
+    return Calculation(said.format(both=rng.choice(_BOTH)), step, expression)
+
+
+def story(rng: random.Random) -> Calculation:
+    """A short story with its own numbers."""
+    text, expression = rng.choice(_STORIES)
+    x = rng.randint(2, 60)
+    fill: dict[str, object] = {"n": rng.choice(FIRST_NAMES), "x": x, "y": rng.randint(2, 90), "z": x * rng.randint(2, 30), "w": rng.randint(5, 50)}
+    text = text.format(**fill)
+    return Calculation(text, text, expression.format(**fill))

@@ -1,0 +1,120 @@
+"""What happens in a run, as it happens. Whoever listens (the trace, a terminal) gets these in order."""
+
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graphs.plan import Plan
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlanToken(_Event):
+    """Text of the plan while it is being written."""
+
+    type: Literal["plan_token"] = "plan_token"
+    text: str
+
+
+class Planned(_Event):
+    """The validated plan."""
+
+    type: Literal["planned"] = "planned"
+    plan: Plan
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    seconds: float = 0.0
+    source: Literal["planner", "given"] = "planner"
+    warnings: tuple[str, ...] = ()
+
+
+class StepStarted(_Event):
+    """A step's expert was asked."""
+
+    type: Literal["step_started"] = "step_started"
+    step: int
+    expert: str
+    version: str
+    text: str
+    """The step's text with short results filled in."""
+
+
+class StepToken(_Event):
+    """Text of a step while it is being written."""
+
+    type: Literal["step_token"] = "step_token"
+    step: int
+    text: str
+
+
+class ToolCalled(_Event):
+    """A tool computed what the expert wrote."""
+
+    type: Literal["tool_called"] = "tool_called"
+    step: int
+    tool: str
+    call: str
+    result: str
+    data: Any = None
+
+
+class StepResult(BaseModel):
+    """What a step found, or why it did not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    status: Literal["success", "error", "skipped"]
+    result: str = ""
+    token_ids: tuple[int, ...] | None = None
+    call: str | None = None
+    """What was handed to the tool, if there is one."""
+    tool: str | None = None
+    confidence: float = 1.0
+    """exp of the mean log-probability of what the expert wrote."""
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    seconds: float = 0.0
+
+
+class StepFinished(_Event):
+    """A step ended."""
+
+    type: Literal["step_finished"] = "step_finished"
+    result: StepResult
+
+
+class AnswerToken(_Event):
+    """Text of the answer while it is being written."""
+
+    type: Literal["answer_token"] = "answer_token"
+    text: str
+
+
+class Answered(_Event):
+    """The final answer. `source` says whether the joiner wrote it or it was assembled from the results."""
+
+    type: Literal["answered"] = "answered"
+    answer: str
+    source: Literal["joiner", "assembled"]
+    reason: str = ""
+    """Why it was assembled."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    seconds: float = 0.0
+
+
+GraphEvent = Annotated[
+    PlanToken | Planned | StepStarted | StepToken | ToolCalled | StepFinished | AnswerToken | Answered,
+    Field(discriminator="type"),
+]
+
+
+class EventSink(Protocol):
+    """Who listens. Awaited: an event that could not be kept stops the run."""
+
+    async def emit(self, event: GraphEvent) -> None: ...

@@ -1,0 +1,74 @@
+"""The planner's grammar: a step's text is copied from the task, joined by references and a closed list of phrases.
+
+The plan is compact JSON, written one step at a time:
+
+    [{"id":1,"text":"<text>","expert":"sql"},{"id":2,"text":"<text>","expert":"math"}]
+                    |--- decoded ---| scored         |--- decoded ---|
+
+Between two spans of the task there is always a joint: two spans side by side make the masks a thousand times slower.
+"""
+
+import json
+import re
+
+OPENING = '[{"id":1,"text":"'
+CLOSING = "}]"
+TEXT_END = '","expert":"'
+MAX_JOINTS = 6
+VERBS = ("Add", "Subtract", "Multiply", "Divide", "Compare", "Find", "Calculate", "What is", "How many", "Which")
+NOUNS = ("the sum of", "the difference between", "the product of", "the average of", "the answer to", "percent of")
+WORDS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "that", "if", "plus", "minus", "times")
+SIGNS = ("divided by", "multiplied by", "rounded to", ".", "?", ",", ":")
+JOINTS = (*VERBS, *NOUNS, *WORDS, *SIGNS)
+# a number is one chunk, with its sign: a part of it would be another number
+_CHUNK = re.compile(r"\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]")
+_TASK_REFERENCE = re.compile(r"#(?=\d)")
+
+_FIRST_PIECES = f"(SPAN | JOINT SPAN) (JOINT SPAN?){{0,{MAX_JOINTS}}}"
+# digits right behind `#1` would make another reference of it
+_PIECES = f"(SPAN | JOINT SPAN? | REFERENCE AFTER?) (JOINT SPAN? | REFERENCE AFTER?){{0,{MAX_JOINTS}}}"
+
+
+def quotable(task: str) -> str:
+    """The task as a step may quote it: `#4` of the task must not read as the result of step 4."""
+    return _TASK_REFERENCE.sub("No. ", task.strip())
+
+
+def json_body(text: str) -> str:
+    """The text between the quotation marks of its JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def next_step(step: int) -> str:
+    """What stands between the expert of the step before and this step's text."""
+    return f'}},{{"id":{step},"text":"'
+
+
+def step_grammar(task: str, step: int) -> str:
+    """A Lark grammar (llguidance's dialect) of what follows the forced prefix of this step.
+
+    For the first step that is the text and TEXT_END; for a later one either CLOSING or the next step's beginning too.
+    """
+    text = f"TEXT {literal(TEXT_END)}"
+    start = text if step == 1 else f"{literal(CLOSING)} | {literal(next_step(step))} {text}"
+    references = [f"#{k}" for k in range(1, step)]
+    chunks = _CHUNK.findall(json_body(quotable(task)))
+    return "\n".join(
+        [
+            f"start: {start}",
+            f"TEXT: {_PIECES if references else _FIRST_PIECES}",
+            r"SPAN: CHUNKS & /(.|\n)+/",
+            f"JOINT: {_any_of(JOINTS)}",
+            f"CHUNKS: %regex {json.dumps({'substring_chunks': chunks})}",
+            *([f"REFERENCE: {_any_of(references)}", r"AFTER: CHUNKS & /[^0-9](.|\n)*/"] if references else []),
+        ]
+    )
+
+
+def literal(text: str) -> str:
+    """A text as a Lark string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _any_of(phrases: list[str] | tuple[str, ...]) -> str:
+    return " | ".join(literal(space + phrase) for phrase in phrases for space in ("", " "))

@@ -1,0 +1,113 @@
+"""The joiner phrases the answer; where it cannot be held to the results, the answer is assembled from them."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphs.assembly import assemble_answer
+from graphs.errors import GenerationError
+from graphs.events import Answered, AnswerToken, EventSink, Planned
+from graphs.generation import Generation, Question, ask
+from graphs.grammar import literal
+from graphs.numbers import foreign_numbers, written_numbers
+from graphs.protocols import Constraint, ExpertClient, Prompt, StepInput
+from graphs.state import Results
+from graphs.step_runner import filled_text
+
+INSTRUCTION = "Give the answer in one sentence."
+MAX_RESULT_CHARS = 80
+_BETWEEN = r"""
+BEFORE: /[^\d\n]{0,120}[ ("$€£]/
+LINK: /[ ]|[ .,;:!?)"'][^\d\n]{0,120}[ ("$€£]/
+AFTER: /[ .,;:!?)"'][^\d\n]{0,120}/"""
+
+
+def answer_grammar(numbers: Sequence[str], sink_results: Sequence[str]) -> str:
+    """A Lark grammar: every sink's result in order, free text without digits between, and numbers only from the list.
+
+    What stands between two numbers cannot make one of them. It is one terminal, because the lexer is greedy.
+    """
+    mention = "(NUMBER LINK){0,3} " if numbers else ""
+    tail = " (LINK NUMBER){0,3}" if numbers else ""
+    values = " LINK ".join(mention + literal(result) for result in sink_results)
+    lines = ["start: ANSWER", f"ANSWER: BEFORE? {values}{tail} AFTER?"]
+    if numbers:
+        lines.append(f"NUMBER: {' | '.join(literal(number) for number in numbers)}")
+    return "\n".join(lines) + _BETWEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Joiner:
+    """Answers the task from the results of a plan's steps."""
+
+    task: str
+    planned: Planned
+    client: ExpertClient
+    sink: EventSink
+    expert: str = "general"
+    max_tokens: int = 128
+
+    async def join(self, results: Results) -> Answered:
+        """The answer. It is assembled, with the reason, unless the joiner's own words pass every check."""
+        started = time.perf_counter()
+        generation: Generation | None = None
+        reason = self._reason_to_assemble(results)
+        if not reason:
+            try:
+                generation = await self._phrase(results)
+                reason = self._fault(generation, results)
+            except GenerationError as error:
+                reason = error.reason
+        assembled = assemble_answer(self.planned.plan, results, self.planned.warnings)
+        answered = Answered(
+            answer=generation.text.strip() if generation and not reason else assembled,
+            source="assembled" if reason else "joiner",
+            reason=reason,
+            num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
+            num_output_tokens=generation.num_output_tokens if generation else 0,
+            seconds=time.perf_counter() - started,
+        )
+        await self.sink.emit(answered)
+        return answered
+
+    def _sink_results(self, results: Results) -> list[str]:
+        return [results[step.id].result for step in self.planned.plan.sinks]
+
+    def _reason_to_assemble(self, results: Results) -> str:
+        for k, result in sorted(results.items()):
+            if result.status != "success":
+                return f"step {k} has no result"
+            if result.warnings:
+                return f"step {k} is in doubt: {result.warnings[0]}"
+        if self.planned.warnings:
+            return self.planned.warnings[0]
+        if any(len(result) > MAX_RESULT_CHARS or "\n" in result for result in self._sink_results(results)):
+            return "a result is too long to be quoted in a sentence"
+        return ""
+
+    async def _phrase(self, results: Results) -> Generation:
+        inputs = tuple(
+            StepInput(step.id, filled_text(step, results), results[step.id].result, results[step.id].token_ids)
+            for step in self.planned.plan.steps
+        )
+        texts = (self.task, *(known.result for known in inputs))
+        numbers = tuple(dict.fromkeys(number for text in texts for number in written_numbers(text)))
+        constraint = Constraint("lark", answer_grammar(numbers, self._sink_results(results)))
+        prompt = Prompt(self.task, inputs, INSTRUCTION)
+        return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
+
+    async def _show(self, text: str) -> None:
+        await self.sink.emit(AnswerToken(text=text))
+
+    def _fault(self, generation: Generation, results: Results) -> str:
+        if not generation.is_whole:
+            return f"the joiner was cut off after {self.max_tokens} tokens"
+        if foreign := foreign_numbers(generation.text, (self.task, *(result.result for result in results.values()))):
+            return f"the joiner wrote {', '.join(foreign)}, which is in no result"
+        left_out = [result for result in self._sink_results(results) if not _quotes(generation.text, result)]
+        return f"the joiner left out {left_out[0]!r}" if left_out else ""
+
+
+def _quotes(answer: str, result: str) -> bool:
+    return re.search(rf"(?<![\w.,-]){re.escape(result)}(?!\w|[.,]\d)", answer) is not None

@@ -1,0 +1,68 @@
+"""A Plan is a small directed acyclic graph of Steps."""
+
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_STEPS = 12
+MAX_TEXT_CHARS = 20_000
+REFERENCE = re.compile(r"#(\d+)")
+
+
+class Step(BaseModel):
+    """One step: a text for one expert. `#k` in the text is the result of step k."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int = Field(ge=1)
+    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
+    expert: str = Field(min_length=1)
+    depends_on: tuple[int, ...] = ()
+    scores: dict[str, float] = Field(default_factory=dict)
+    """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
+
+    @property
+    def references(self) -> tuple[int, ...]:
+        """The steps that the text refers to, ascending."""
+        return tuple(sorted({int(k) for k in REFERENCE.findall(self.text)}))
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        if not self.text.strip():
+            raise ValueError(f"step {self.id} has an empty text; say what it should find out")
+        wanted = tuple(sorted({*self.depends_on, *self.references}))
+        if bad := [k for k in wanted if not 1 <= k < self.id]:
+            raise ValueError(f"step {self.id} refers to {bad}; a step may refer only to steps before it")
+        if wanted != self.depends_on:
+            object.__setattr__(self, "depends_on", wanted)
+        return self
+
+
+class Plan(BaseModel):
+    """A validated plan: ids 1..n in order, dependencies on earlier steps only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids = [step.id for step in self.steps]
+        if ids != list(range(1, len(ids) + 1)):
+            raise ValueError(f"step ids are {ids}; number them 1 to {len(ids)} in order, each once")
+        return self
+
+    def check_experts(self, known: set[str]) -> None:
+        """Raise ValueError if a step names an expert that is not known."""
+        for step in self.steps:
+            if step.expert not in known:
+                raise ValueError(
+                    f"step {step.id} names unknown expert {step.expert!r}; known: {', '.join(sorted(known))}"
+                )
+
+    @property
+    def sinks(self) -> tuple[Step, ...]:
+        """The steps that no other step depends on: what the answer is made of."""
+        needed = {k for step in self.steps for k in step.depends_on}
+        return tuple(step for step in self.steps if step.id not in needed)

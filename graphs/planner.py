@@ -1,0 +1,167 @@
+"""The planner writes the text of a step, scores the experts for it, and goes on until it closes the plan."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from graphs.errors import GenerationError
+from graphs.events import EventSink, Planned, PlanToken
+from graphs.generation import Generation, Question, ask
+from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
+from graphs.numbers import written_numbers
+from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
+from graphs.protocols import Constraint, ExpertClient, Prompt
+
+PLANNER = "planner"
+GENERAL = "general"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan while it is being written; `written` is its JSON so far."""
+
+    task: str
+    sink: EventSink
+    written: str = OPENING
+    steps: list[Step] = field(default_factory=list[Step])
+    warnings: list[str] = field(default_factory=list[str])
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+    @property
+    def next_id(self) -> int:
+        return len(self.steps) + 1
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(task=self.task, forced=self.written)
+
+    async def force(self, text: str) -> None:
+        """Append what needs no decoding."""
+        self.written += text
+        await self.show(text)
+
+    async def show(self, text: str) -> None:
+        await self.sink.emit(PlanToken(text=text))
+
+    def count(self, generation: Generation) -> None:
+        self.written += generation.text
+        self.num_prompt_tokens += generation.num_prompt_tokens
+        self.num_output_tokens += generation.num_output_tokens
+
+
+class Planner:
+    """Writes plans with the expert `planner`; without one, the task is one step for `general`."""
+
+    def __init__(self, client: ExpertClient, max_steps: int = MAX_STEPS, max_tokens: int = 512) -> None:
+        self._client = client
+        self._max_steps = max_steps
+        self._max_tokens = max_tokens
+
+    async def plan(self, task: str, sink: EventSink) -> Planned:
+        """A valid plan for the task, with warnings for all that may be missing in it.
+
+        Raises GenerationError if the planner fails.
+        """
+        started = time.perf_counter()
+        draft = _Draft(task, sink)
+        profiles = {profile.name for profile in self._client.profiles()}
+        if PLANNER in profiles:
+            await self._write(draft, sorted(profiles - {PLANNER}))
+        else:
+            draft.warnings.append("there is no planner; the task is one step for general")
+            draft.steps.append(Step(id=1, text=quotable(task), expert=GENERAL))
+        steps = without_repeats(draft.steps)
+        return Planned(
+            plan=Plan(steps=steps),
+            num_prompt_tokens=draft.num_prompt_tokens,
+            num_output_tokens=draft.num_output_tokens,
+            seconds=time.perf_counter() - started,
+            warnings=(*draft.warnings, *_left_out(task, steps)),
+        )
+
+    async def _write(self, draft: _Draft, experts: list[str]) -> None:
+        await draft.show(OPENING)
+        while (step := await self._next_step(draft)) is not None:
+            await self._choose(draft, step, experts)
+        if not draft.steps:
+            text = quotable(draft.task)
+            draft.written = OPENING
+            draft.warnings.append("the task is one step, because the planner wrote none that can be used")
+            await draft.force(json_body(text) + TEXT_END)
+            await self._choose(draft, Step(id=1, text=text, expert=GENERAL), experts)
+
+    async def _next_step(self, draft: _Draft) -> Step | None:
+        """The next step, its expert still open; None where the plan ends."""
+        step, max_tokens = draft.next_id, self._max_tokens - draft.num_output_tokens
+        if step > self._max_steps:
+            draft.warnings.append(f"the plan reached its {self._max_steps} steps and may be unfinished")
+            return None
+        if max_tokens < 1:
+            draft.warnings.append(f"the plan reached its {self._max_tokens} tokens and may be unfinished")
+            return None
+        constraint = Constraint("lark", step_grammar(draft.task, step))
+        generation = await ask(self._client, Question(PLANNER, draft.prompt, max_tokens, constraint), draft.show)
+        draft.count(generation)
+        if not generation.is_whole:
+            draft.warnings.append(f"step {step} was cut off and is left out; the plan may be unfinished")
+            return None
+        if step > 1 and generation.text == CLOSING:
+            return None
+        return self._read(draft, generation.text)
+
+    def _read(self, draft: _Draft, written: str) -> Step | None:
+        step = draft.next_id
+        beginning = next_step(step) if step > 1 else ""
+        if not (written.startswith(beginning) and written.endswith(TEXT_END)):
+            raise GenerationError(PLANNER, f"it wrote {written!r}, which its grammar does not allow")
+        try:
+            text = json.loads(f'"{written[len(beginning) : -len(TEXT_END)]}"')
+            if not re.search(r"\w", REFERENCE.sub("", text)):
+                raise ValueError(f"{text!r} asks nothing")
+            return Step(id=step, text=text, expert=GENERAL)
+        except ValidationError as error:
+            reason = "; ".join(details["msg"].removeprefix("Value error, ") for details in error.errors())
+        except ValueError as error:
+            reason = str(error)
+        draft.warnings.append(f"step {step} is left out: {reason}; the plan may be unfinished")
+        return None
+
+    async def _choose(self, draft: _Draft, step: Step, experts: list[str]) -> None:
+        """Score each expert's whole name with its closing quote, and force the best."""
+        logprobs = await self._client.score(PLANNER, draft.prompt, [f'{name}"' for name in experts])
+        scores = dict(zip(experts, _softmax(logprobs), strict=True))
+        expert = max(experts, key=scores.__getitem__)
+        draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))
+        await draft.force(f'{expert}"')
+
+
+def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps without those whose text was there before; references point to the first of the kind."""
+    new_ids: dict[int, int] = {}
+    first: dict[str, int] = {}
+    kept: list[Step] = []
+    for step in steps:
+        text = REFERENCE.sub(lambda match: f"#{new_ids[int(match[1])]}", step.text)
+        if text not in first:
+            first[text] = len(kept) + 1
+            kept.append(Step(id=first[text], text=text, expert=step.expert, scores=step.scores))
+        new_ids[step.id] = first[text]
+    return tuple(kept)
+
+
+def _left_out(task: str, steps: Sequence[Step]) -> list[str]:
+    used = {number for step in steps for number in written_numbers(step.text)}
+    missing = [number for number in written_numbers(quotable(task)) if number not in used]
+    return [f"the plan leaves out {', '.join(missing)}"] if missing else []
+
+
+def _softmax(logprobs: Sequence[float]) -> list[float]:
+    highest = max(logprobs)
+    weights = [math.exp(logprob - highest) for logprob in logprobs]
+    return [weight / sum(weights) for weight in weights]

@@ -1,0 +1,122 @@
+"""What the graphs need from the outside: somebody who generates, and somebody who listens."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertProfile:
+    """What a plan may know of an expert."""
+
+    name: str
+    version: str
+    domain: str
+    description: str
+    tool: str | None = None
+    max_tokens: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """A result that a later prompt reads.
+
+    Token ids are carried so that no merge across a joint breaks a shared prefix.
+    """
+
+    id: int
+    text: str
+    result: str
+    token_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The parts of a prompt in their fixed order: task, inputs by step, the step, its tool's context, what is forced.
+
+    The expert's own suffix comes behind the context; `forced` is the beginning of the answer, already decided.
+    """
+
+    task: str
+    inputs: tuple[StepInput, ...] = ()
+    step: str = ""
+    context: str = ""
+    forced: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the answer must match; the kinds are those of the engine."""
+
+    kind: Literal["json_schema", "lark", "regex", "choice"]
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A piece of an answer. The last one has a finish reason ("stop" or "length") and the usage."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: str | None = None
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+
+class ExpertClient(Protocol):
+    """The experts, wherever they are."""
+
+    def profiles(self) -> Sequence[ExpertProfile]:
+        """The experts that can be asked now; `general` is always among them, `planner` if there is one."""
+        ...
+
+    def generate(
+        self,
+        expert: str,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+        stop: Sequence[str] = (),
+    ) -> AsyncIterator[Generated]:
+        """Stream the expert's answer; closing the iterator cancels it.
+
+        Raises graphs.errors.GenerationError on every failure of its own: an unknown expert, a prompt past the context,
+        an engine that is gone. That ends the step, not the run.
+        """
+        ...
+
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        """The log-probability of each whole candidate as the continuation of the prompt.
+
+        Raises graphs.errors.GenerationError as `generate` does.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool computed. `warnings` say why it may not be what was asked."""
+
+    text: str
+    data: Any = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Tool(Protocol):
+    """What an expert with this tool writes for, and what computes it."""
+
+    name: str
+
+    def context(self, step: str) -> str:
+        """Text for the prompt, e.g. the tables of the database; may be empty."""
+        ...
+
+    def constraint(self, step: str) -> Constraint | None:
+        """The grammar of the tool's input, made for this step."""
+        ...
+
+    async def run(self, call: str, step: str) -> ToolResult:
+        """Compute. Raises ToolError with the reason and the remedy."""
+        ...

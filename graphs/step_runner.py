@@ -1,0 +1,153 @@
+"""Runs one step: its prompt, its expert, its tool, and an honest result."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphs.errors import StepFailed, ToolError
+from graphs.events import EventSink, StepFinished, StepResult, StepStarted, StepToken, ToolCalled
+from graphs.generation import Generation, Question, ask
+from graphs.numbers import foreign_numbers
+from graphs.plan import REFERENCE, Plan, Step
+from graphs.protocols import ExpertClient, ExpertProfile, Prompt, StepInput, Tool
+from graphs.state import Results
+
+MAX_INLINE_CHARS = 60
+
+
+def filled_text(step: Step, results: Results) -> str:
+    """The step's text with short one-line results in place of their `#k`; longer ones stay references."""
+
+    def result_of(reference: str, step_id: int) -> str:
+        result = results.get(step_id)
+        if result is None or result.status != "success":
+            return reference
+        is_short = len(result.result) <= MAX_INLINE_CHARS and "\n" not in result.result
+        return result.result if is_short else reference
+
+    return REFERENCE.sub(lambda match: result_of(match[0], int(match[1])), step.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A step on its way: its text filled in, its prompt, its expert and its tool."""
+
+    step: Step
+    text: str
+    prompt: Prompt
+    profile: ExpertProfile
+    tool: Tool | None
+
+
+class StepRunner:
+    """Runs the steps of one plan. Events go to the sink; a failure is a result, not an exception."""
+
+    def __init__(self, task: str, plan: Plan, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink) -> None:
+        self._task = task
+        self._steps = {step.id: step for step in plan.steps}
+        self._client = client
+        self._tools = tools
+        self._sink = sink
+
+    async def run(self, step: Step, results: Results) -> StepResult:
+        """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result."""
+        started = time.perf_counter()
+        missing = [k for k in step.depends_on if results[k].status != "success"]
+        if missing:
+            reason = "; ".join(f"step {k}, which was {_outcome(results[k])}" for k in missing)
+            result = StepResult(id=step.id, status="skipped", error=f"it needs {reason}")
+        else:
+            result = await self._answer(step, results)
+        result = result.model_copy(update={"seconds": time.perf_counter() - started})
+        await self._sink.emit(StepFinished(result=result))
+        return result
+
+    async def _answer(self, step: Step, results: Results) -> StepResult:
+        generation: Generation | None = None
+        try:
+            asked = await self._prepare(step, results)
+            generation = await self._generate(asked)
+            if asked.tool:
+                found = await self._from_tool(asked, asked.tool, generation)
+            else:
+                found = _from_text(asked, generation)
+        except StepFailed as failure:
+            tool = failure.tool if isinstance(failure, ToolError) else None
+            call = generation.text if tool and generation else None
+            found = StepResult(id=step.id, status="error", error=failure.reason, call=call, tool=tool)
+        if generation is None:
+            return found
+        usage = {
+            "confidence": generation.confidence,
+            "num_prompt_tokens": generation.num_prompt_tokens,
+            "num_output_tokens": generation.num_output_tokens,
+        }
+        return found.model_copy(update=usage)
+
+    async def _prepare(self, step: Step, results: Results) -> _Asked:
+        profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
+        if profile is None:
+            raise StepFailed(f"expert {step.expert!r} is no longer there; push it again, or plan anew")
+        tool = self._tools.get(profile.tool) if profile.tool else None
+        if profile.tool and tool is None:
+            raise ToolError(
+                profile.tool, "this tool is not configured", f"configure it, or pop expert {profile.name!r}"
+            )
+        text = filled_text(step, results)
+        inputs = tuple(self._input(k, results) for k in step.depends_on)
+        # a tool may read its database for this; the event loop does not wait for it
+        context = await asyncio.to_thread(tool.context, text) if tool else ""
+        is_whole_task = not inputs and text.strip() == self._task.strip()
+        prompt = Prompt(self._task, inputs, "" if is_whole_task else text, context)
+        return _Asked(step, text, prompt, profile, tool)
+
+    def _input(self, step_id: int, results: Results) -> StepInput:
+        result = results[step_id]
+        return StepInput(step_id, filled_text(self._steps[step_id], results), result.result, result.token_ids)
+
+    async def _generate(self, asked: _Asked) -> Generation:
+        step, profile = asked.step, asked.profile
+        await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
+        constraint = await asyncio.to_thread(asked.tool.constraint, asked.text) if asked.tool else None
+        question = Question(profile.name, asked.prompt, profile.max_tokens, constraint)
+
+        async def show(text: str) -> None:
+            await self._sink.emit(StepToken(step=step.id, text=text))
+
+        return await ask(self._client, question, show)
+
+    async def _from_tool(self, asked: _Asked, tool: Tool, generation: Generation) -> StepResult:
+        if not generation.is_whole:
+            limit = asked.profile.max_tokens
+            raise ToolError(tool.name, f"the call was cut off after {limit} tokens", "allow the expert more tokens")
+        call = generation.text.strip()
+        computed = await tool.run(call, asked.text)
+        await self._sink.emit(
+            ToolCalled(step=asked.step.id, tool=tool.name, call=call, result=computed.text, data=computed.data)
+        )
+        return StepResult(
+            id=asked.step.id,
+            status="success",
+            result=computed.text,
+            call=call,
+            tool=tool.name,
+            warnings=computed.warnings,
+        )
+
+
+def _from_text(asked: _Asked, generation: Generation) -> StepResult:
+    result = generation.text.strip()
+    if not result:
+        raise StepFailed(f"expert {asked.profile.name!r} wrote nothing; ask it in another way")
+    warnings = [] if generation.is_whole else [f"cut off after {asked.profile.max_tokens} tokens"]
+    sources = (asked.prompt.task, asked.text, *(known.result for known in asked.prompt.inputs))
+    if "\n" not in result and (guessed := foreign_numbers(result, sources)):
+        warnings.append(f"{', '.join(guessed)} comes from the expert, not from a tool")
+    # ids stand for the text only if nothing was stripped from it
+    token_ids = generation.token_ids if result == generation.text else None
+    return StepResult(id=asked.step.id, status="success", result=result, token_ids=token_ids, warnings=tuple(warnings))
+
+
+def _outcome(result: StepResult) -> str:
+    return "skipped" if result.status == "skipped" else f"not answered ({result.error})"

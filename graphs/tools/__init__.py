@@ -1,0 +1,1 @@
+"""Tools: what computes, so that no expert has to guess."""

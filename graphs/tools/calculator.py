@@ -1,0 +1,94 @@
+"""The calculator: an expression or a short program, computed exactly and checked against the step's numbers."""
+
+import re
+from fractions import Fraction
+
+from graphs.errors import ToolError
+from graphs.numbers import plain, written_numbers
+from graphs.protocols import Constraint, ToolResult
+from graphs.tools.arithmetic import compute, format_number
+
+CONSTANTS = ("2", "100")
+"""Numbers that a call may use without being asked: halves and squares, per cent."""
+MAX_LINES = 6
+NUMBER_WORDS = {
+    **{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"},
+    **{"nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "dozen": "12", "half": "2", "halve": "2"},
+    **{"twice": "2", "double": "2", "triple": "3", "thrice": "3", "percent": "100", "per cent": "100", "%": "100"},
+}
+_OPTIONAL_WORDS = {"one", "percent", "per cent", "%"}
+_IN_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(NUMBER_WORDS) + r")(?![A-Za-z])", re.IGNORECASE)
+_IN_NAMES = re.compile(r"\b[A-Za-z]+\d+\w*")
+
+
+class Calculator:
+    """Computes what an expert wrote. Exact: fractions, no binary noise."""
+
+    name = "calculator"
+
+    def context(self, step: str) -> str:
+        """Nothing: the numbers are in the step."""
+        return ""
+
+    def constraint(self, step: str) -> Constraint:
+        """A Lark grammar of expressions and programs over the step's numbers.
+
+            24 * 12      (2.7 * 20) + 3      a1 = 48 / 2 ⏎ a2 = 48 + a1 ⏎ print(a2)
+
+        Line k of a program assigns `a{k}` from numbers and earlier names.
+        """
+        return Constraint("lark", calculation_grammar(_allowed(step)))
+
+    async def run(self, call: str, step: str) -> ToolResult:
+        """The value of the call, with a warning for each number left out or made up. Raises ToolError."""
+        try:
+            computed = compute(call)
+        except ValueError as error:
+            reason = f"cannot compute {call!r}: {error}"
+            raise ToolError(self.name, reason, "state the numbers and what to do with them") from error
+        allowed = {Fraction(number) for number in _allowed(step)}
+        unused = [number for number in _required(step) if Fraction(number) not in computed.literals]
+        invented = sorted(computed.literals - allowed)
+        warnings = [f"{number} was not used" for number in unused]
+        warnings += [f"{format_number(number)} is not in the step" for number in invented]
+        if not _in_digits(step) and not _in_words(step):
+            warnings.append("the step names no numbers")
+        return ToolResult(format_number(computed.value), warnings=tuple(warnings))
+
+
+def calculation_grammar(numbers: tuple[str, ...]) -> str:
+    """The Lark grammar of a calculation over these numbers."""
+    literals = " | ".join(f'"{number}"' for number in numbers)
+    lines = ["start: sum1 | line1", f"NUMBER: {literals}", "PLACES: /[0-6]/"]
+    for k in range(1, MAX_LINES + 1):
+        another = f" | line{k + 1}" if k < MAX_LINES else ""
+        lines.append(f'line{k}: "a{k} = " sum{k} "\\n" ("print(a{k})"{another})')
+        names = "".join(f' | "a{j}"' for j in range(1, k))
+        lines += [
+            f'sum{k}: product{k} ((" + " | " - ") product{k})*',
+            f'product{k}: power{k} ((" * " | " / " | " // " | " % ") power{k})*',
+            f'power{k}: atom{k} (" ** " atom{k})? | "-" atom{k}',
+            f'atom{k}: NUMBER{names} | "(" sum{k} ")" | call{k}',
+            f'call{k}: "round(" sum{k} (", " PLACES)? ")" | ("abs(" | "sqrt(") sum{k} ")"'
+            f' | ("min(" | "max(") sum{k} (", " sum{k})+ ")"',
+        ]
+    return "\n".join(lines)
+
+
+def _in_digits(step: str) -> tuple[str, ...]:
+    """The step's numbers without signs and separators; `Q3` and `a1` are names."""
+    return tuple(dict.fromkeys(plain(number) for number in written_numbers(_IN_NAMES.sub(" ", step))))
+
+
+def _in_words(step: str) -> list[str]:
+    return [word.lower() for word in _IN_WORDS.findall(step)]
+
+
+def _allowed(step: str) -> tuple[str, ...]:
+    words = (NUMBER_WORDS[word] for word in _in_words(step))
+    return tuple(dict.fromkeys((*_in_digits(step), *words, *CONSTANTS)))
+
+
+def _required(step: str) -> tuple[str, ...]:
+    words = (NUMBER_WORDS[word] for word in _in_words(step) if word not in _OPTIONAL_WORDS)
+    return tuple(dict.fromkeys((*_in_digits(step), *words)))

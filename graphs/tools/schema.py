@@ -1,0 +1,154 @@
+"""What an SQL expert may know of a SQLite database: tables, columns, foreign keys, and the values that a text names."""
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_VALUES = 5_000
+MAX_VALUE_CHARS = 200
+_NUMERIC_TYPE = re.compile(r"INT|REAL|NUM|DEC|FLOA|DOUB|BOOL", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `sql` is its name as a query writes it."""
+
+    name: str
+    sql: str
+    is_numeric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view; `sql` is its name as a query writes it."""
+
+    name: str
+    sql: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`table.column` points to `target.target_column`."""
+
+    table: str
+    column: str
+    target: str
+    target_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A value of the database that stands in a text, at start:end."""
+
+    table: str
+    column: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables and foreign keys of a database."""
+
+    tables: tuple[Table, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+
+    def __str__(self) -> str:
+        """`Tables: products(product_id, name, price); orders(order_id, product_id)`."""
+        tables = (f"{table.name}({', '.join(column.name for column in table.columns)})" for table in self.tables)
+        return f"Tables: {'; '.join(tables)}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names of tables and columns, case-folded."""
+        names = (name for table in self.tables for name in (table.name, *(column.name for column in table.columns)))
+        return frozenset(name.casefold() for name in names)
+
+
+def read_schema(connection: sqlite3.Connection) -> Schema:
+    """The schema of the open database. Raises sqlite3.Error if it cannot be read."""
+    query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    names = [str(name) for (name,) in connection.execute(query)]
+    tables = tuple(_read_table(connection, name) for name in names)
+    return Schema(tables, tuple(key for table in tables for key in _read_keys(connection, table.name, tables)))
+
+
+def find_links(connection: sqlite3.Connection, schema: Schema, text: str) -> tuple[Link, ...]:
+    """The values of text columns that stand in the text as whole words, in any case; at most MAX_VALUES a column."""
+    return tuple(
+        link
+        for table in schema.tables
+        for column in table.columns
+        if not column.is_numeric
+        for link in _column_links(table, column, _values(connection, table, column), text)
+    )
+
+
+def quoted(value: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _values(connection: sqlite3.Connection, table: Table, column: Column) -> Iterable[str]:
+    is_short_text = f"typeof({column.sql}) = 'text' AND length({column.sql}) <= {MAX_VALUE_CHARS}"
+    rows = connection.execute(f"SELECT DISTINCT {column.sql} FROM {table.sql} WHERE {is_short_text} LIMIT {MAX_VALUES}")
+    return (str(value) for (value,) in rows if str(value).strip())
+
+
+def _column_links(table: Table, column: Column, values: Iterable[str], text: str) -> Iterable[Link]:
+    folded = text.lower()
+    for value in values:
+        # one letter in another case is a word of the text, not a value
+        wanted, searched = (value, text) if len(value) == 1 else (value.lower(), folded)
+        if wanted in searched and (found := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", searched)):
+            yield Link(table.name, column.name, value, found.start(), found.end())
+
+
+def _read_table(connection: sqlite3.Connection, name: str) -> Table:
+    rows = connection.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall()
+    sql = _name_in_sql(connection, name)
+    columns: list[Column] = []
+    for column, declared in rows:
+        column_sql = _name_in_sql(connection, column)
+        is_numeric = bool(_NUMERIC_TYPE.search(declared)) if declared else _holds_numbers(connection, sql, column_sql)
+        columns.append(Column(column, column_sql, is_numeric))
+    return Table(name, sql, tuple(columns))
+
+
+def _read_keys(connection: sqlite3.Connection, name: str, tables: tuple[Table, ...]) -> Iterable[ForeignKey]:
+    by_name = {table.name.lower(): table for table in tables}
+    query = 'SELECT "table", "from", "to" FROM pragma_foreign_key_list(?)'
+    for target_name, column, target_column in connection.execute(query, (name,)):
+        target = by_name.get(target_name.lower())
+        if target is None:
+            continue
+        # a foreign key that names no column points to the primary key
+        key = target_column or _primary_key(connection, target.name)
+        if any(key == known.name for known in target.columns):
+            yield ForeignKey(name, column, target.name, str(key))
+
+
+def _primary_key(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk = 1", (name,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _holds_numbers(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    query = f"SELECT typeof({column}) FROM {table} WHERE {column} IS NOT NULL LIMIT 1"
+    row = connection.execute(query).fetchone()
+    return row is not None and row[0] in ("integer", "real")
+
+
+def _name_in_sql(connection: sqlite3.Connection, name: str) -> str:
+    if _PLAIN_NAME.fullmatch(name):
+        try:
+            connection.execute(f"SELECT {name}.{name} FROM (SELECT NULL AS {name}) AS {name}")
+        except sqlite3.OperationalError:
+            pass  # a keyword
+        else:
+            return name
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,126 @@
+"""The grammar of the queries that an expert may write for one step over one database."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from graphs.grammar import literal
+from graphs.numbers import plain, written_numbers
+from graphs.tools.schema import Column, ForeignKey, Link, Schema, Table, quoted
+
+MAX_SCOPES = 40
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A column as a query over some tables names it, and the literals it may be compared with."""
+
+    sql: str
+    table_sql: str
+    column: Column
+    literals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A FROM clause and the columns that it offers."""
+
+    from_clause: str
+    fields: tuple[_Field, ...]
+
+
+def query_grammar(schema: Schema, links: Sequence[Link], step: str) -> str:
+    """A Lark grammar of SELECT queries over one table, or over tables joined along declared foreign keys.
+
+    Text is compared with linked values of that column only; if nothing is linked, with words of the step.
+    Numbers are those of the step. It is one terminal, because the lexer is greedy.
+    """
+    numbers = tuple(dict.fromkeys(plain(number) for number in written_numbers(step)))
+    scopes = list(_scopes(schema, links))[:MAX_SCOPES]
+    lines = ["start: QUERY", f"QUERY: {' | '.join(f'QUERY{i}' for i in range(len(scopes)))}"]
+    for i, scope in enumerate(scopes):
+        lines += _scope_rules(i, scope, bool(numbers), not links)
+    if numbers:
+        lines.append(f"NUMBER: {_any_of(numbers)}")
+    if not links:
+        words = [word.replace("'", "''") for word in _WORD.findall(step.strip())]
+        lines += [
+            """QUOTED: "'" WORDS "'" """,
+            r"WORDS: CHUNKS & /\S(.|\n)*/",
+            f"CHUNKS: %regex {json.dumps({'substring_chunks': words})}",
+        ]
+    counts = tuple(dict.fromkeys((*(number for number in numbers if number.isdigit() and int(number) > 0), "1")))
+    lines.append(f"LIMIT: {_any_of(counts)}")
+    return "\n".join(lines)
+
+
+def _scope_rules(i: int, scope: _Scope, has_numbers: bool, is_free: bool) -> list[str]:
+    names = _any_of([field.sql for field in scope.fields])
+    numeric = [field.sql for field in scope.fields if field.column.is_numeric]
+    aggregates = ['"COUNT(*)"', f'"COUNT(DISTINCT " NAME{i} ")"', f'("MIN(" | "MAX(") NAME{i} ")"']
+    if numeric:
+        aggregates.append(f'("SUM(" | "AVG(") ({_any_of(numeric)}) ")"')
+    conditions = [rule for field in scope.fields for rule in _conditions(field, has_numbers, is_free)]
+    return [
+        f'QUERY{i}: "SELECT " SELECT{i} {literal(f" FROM {scope.from_clause}")} WHERE{i}? ORDER{i}?',
+        f'SELECT{i}: NAME{i} (", " NAME{i}){{0,3}} | {" | ".join(aggregates)}',
+        f"NAME{i}: {names}",
+        f'WHERE{i}: " WHERE " CONDITION{i} ((" AND " | " OR ") CONDITION{i}){{0,2}}',
+        f"CONDITION{i}: {' | '.join(conditions)}",
+        f'ORDER{i}: " ORDER BY " NAME{i} (" DESC" | " ASC")? (" LIMIT " LIMIT)?',
+    ]
+
+
+def _conditions(field: _Field, has_numbers: bool, is_free: bool) -> Iterable[str]:
+    extreme = f"(SELECT {{}}({field.column.sql}) FROM {field.table_sql})"
+    yield f"{literal(f'{field.sql} = ')} ({literal(extreme.format('MAX'))} | {literal(extreme.format('MIN'))})"
+    if field.column.is_numeric:
+        if has_numbers:
+            yield f'{literal(field.sql)} (" = " | " > " | " >= " | " < " | " <= " | " != ") NUMBER'
+    elif is_free:
+        yield f'{literal(field.sql)} (" = " | " != ") QUOTED'
+    elif field.literals:
+        yield f'{literal(field.sql)} (" = " | " != ") ({_any_of(field.literals)})'
+
+
+def _scopes(schema: Schema, links: Sequence[Link]) -> Iterable[_Scope]:
+    """Single tables, then joins of two, then of three."""
+    tables = {table.name: table for table in schema.tables}
+    for table in schema.tables:
+        yield _Scope(table.sql, tuple(_fields(table, links, is_qualified=False)))
+    paths = [((table.name,), table.sql) for table in schema.tables]
+    for _ in range(2):
+        paths = list(_extended(paths, schema.foreign_keys, tables))
+        for names, from_clause in paths:
+            fields = (field for name in names for field in _fields(tables[name], links, is_qualified=True))
+            yield _Scope(from_clause, tuple(fields))
+
+
+def _extended(
+    paths: Sequence[tuple[tuple[str, ...], str]], keys: Sequence[ForeignKey], tables: dict[str, Table]
+) -> Iterable[tuple[tuple[str, ...], str]]:
+    for names, from_clause in paths:
+        for key in keys:
+            near, far = (key.table, key.column), (key.target, key.target_column)
+            for (here, here_column), (there, there_column) in ((near, far), (far, near)):
+                if here in names and there not in names:
+                    on = f"{_qualified(tables[here], here_column)} = {_qualified(tables[there], there_column)}"
+                    yield (*names, there), f"{from_clause} JOIN {tables[there].sql} ON {on}"
+
+
+def _fields(table: Table, links: Sequence[Link], *, is_qualified: bool) -> Iterable[_Field]:
+    for column in table.columns:
+        values = (link.value for link in links if (link.table, link.column) == (table.name, column.name))
+        sql = f"{table.sql}.{column.sql}" if is_qualified else column.sql
+        yield _Field(sql, table.sql, column, tuple(dict.fromkeys(quoted(value) for value in values)))
+
+
+def _qualified(table: Table, name: str) -> str:
+    column = next(column for column in table.columns if column.name.lower() == name.lower())
+    return f"{table.sql}.{column.sql}"
+
+
+def _any_of(texts: Iterable[str]) -> str:
+    return " | ".join(literal(text) for text in texts)

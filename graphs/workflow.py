@@ -1,0 +1,133 @@
+"""One way through: task, plan, graph, answer."""
+
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graphs.compile import compile_plan
+from graphs.errors import InvalidPlan, TaskError
+from graphs.events import Answered, EventSink, Planned, StepResult
+from graphs.joiner import Joiner
+from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS, Plan
+from graphs.planner import PLANNER, Planner
+from graphs.protocols import ExpertClient, Tool
+from graphs.step_runner import StepRunner
+from graphs.validation import unknown_experts
+
+
+class Limits(BaseModel):
+    """What a run may use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
+    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
+    max_plan_tokens: int = Field(default=512, ge=1)
+    max_answer_tokens: int = Field(default=128, ge=1)
+
+
+class Usage(BaseModel):
+    """Tokens of the plan, the steps and the answer together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    num_prompt_tokens: int
+    num_output_tokens: int
+
+
+class Timings(BaseModel):
+    """Seconds of wall-clock time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plan: float
+    steps: float
+    """From the first step's start to the last one's end; steps overlap."""
+    answer: float
+    total: float
+
+
+class RunOutcome(BaseModel):
+    """A finished run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["success", "error"]
+    """"error" if no sink of the plan has a result."""
+    plan: Plan
+    plan_warnings: tuple[str, ...]
+    results: tuple[StepResult, ...]
+    answer: Answered
+    usage: Usage
+    timings: Timings
+
+
+async def run_task(
+    task: str,
+    *,
+    client: ExpertClient,
+    tools: Mapping[str, Tool],
+    sink: EventSink,
+    plan: Plan | None = None,
+    limits: Limits | None = None,
+) -> RunOutcome:
+    """Plan the task (unless a plan is given), run the plan as a graph, and answer.
+
+    Steps that fail are in the outcome. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
+    GenerationError (the planner failed), and whatever the sink raises.
+    """
+    started = time.perf_counter()
+    limits = limits or Limits()
+    check_task(task, limits.max_task_chars)
+    planned = _given(plan, client) if plan else await _plan(task, client, sink, limits)
+    await sink.emit(planned)
+    runner = StepRunner(task, planned.plan, client, tools, sink)
+    joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
+    graph = compile_plan(planned.plan, runner.run, joiner.join)
+    state = await graph.ainvoke({"results": {}, "answer": None})
+    results = tuple(state["results"][step.id] for step in planned.plan.steps)
+    return _outcome(planned, results, state["answer"], time.perf_counter() - started)
+
+
+def check_task(task: str, max_chars: int) -> None:
+    """Raise TaskError if the task is empty or too long."""
+    if not task.strip():
+        raise TaskError("the task is empty; say what is to be found out")
+    if len(task) > max_chars:
+        raise TaskError(f"the task has {len(task)} characters; shorten it to {max_chars}")
+
+
+async def _plan(task: str, client: ExpertClient, sink: EventSink, limits: Limits) -> Planned:
+    return await Planner(client, limits.max_steps, limits.max_plan_tokens).plan(task, sink)
+
+
+def _given(plan: Plan, client: ExpertClient) -> Planned:
+    known = {profile.name for profile in client.profiles()} - {PLANNER}
+    if faults := unknown_experts(plan.steps, known):
+        raise InvalidPlan(faults)
+    return Planned(plan=plan, source="given")
+
+
+def _outcome(planned: Planned, results: tuple[StepResult, ...], answer: Answered, seconds: float) -> RunOutcome:
+    parts = (planned, *results, answer)
+    sinks = {step.id for step in planned.plan.sinks}
+    has_answer = any(result.status == "success" for result in results if result.id in sinks)
+    return RunOutcome(
+        status="success" if has_answer else "error",
+        plan=planned.plan,
+        plan_warnings=planned.warnings,
+        results=results,
+        answer=answer,
+        usage=Usage(
+            num_prompt_tokens=sum(part.num_prompt_tokens for part in parts),
+            num_output_tokens=sum(part.num_output_tokens for part in parts),
+        ),
+        timings=Timings(
+            plan=planned.seconds,
+            steps=seconds - planned.seconds - answer.seconds,
+            answer=answer.seconds,
+            total=seconds,
+        ),
+    )

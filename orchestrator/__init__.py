@@ -1,0 +1,1 @@
+"""The service: HTTP and command line in, events out; Redis; wiring."""

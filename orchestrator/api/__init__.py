@@ -1,0 +1,1 @@
+"""The HTTP API, below /api; the bare paths of the LangGraph protocol stay free."""

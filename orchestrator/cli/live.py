@@ -1,0 +1,175 @@
+"""A run in the terminal: a tree that grows while the run goes on, or plain lines where nobody watches."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+from rich.tree import Tree
+
+from graphs.events import (
+    Answered,
+    AnswerToken,
+    Planned,
+    PlanToken,
+    StepFinished,
+    StepResult,
+    StepStarted,
+    StepToken,
+    ToolCalled,
+)
+from graphs.plan import Plan, Step
+from orchestrator.events import RunFinished, TraceEntry, TraceEvent
+
+_MARKS = {"success": "✓", "error": "✗", "skipped": "–"}
+_STYLES = {"success": "green", "error": "red", "skipped": "yellow"}
+_NO_CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    """Text that cannot drive the terminal: control characters are taken out."""
+    return text.translate(_NO_CONTROL)
+
+
+@dataclass(slots=True)
+class RunView:
+    """What is known of a run so far."""
+
+    task: str
+    planning: str = ""
+    plan: Plan | None = None
+    plan_seconds: float = 0.0
+    asked: dict[int, StepStarted] = field(default_factory=dict[int, StepStarted])
+    written: dict[int, str] = field(default_factory=dict[int, str])
+    called: dict[int, ToolCalled] = field(default_factory=dict[int, ToolCalled])
+    results: dict[int, StepResult] = field(default_factory=dict[int, StepResult])
+    answer: str = ""
+    answered: Answered | None = None
+    finished: RunFinished | None = None
+
+    def apply(self, event: TraceEvent) -> None:
+        """Take in one event."""
+        match event:
+            case PlanToken():
+                self.planning += event.text
+            case Planned():
+                self.plan, self.plan_seconds = event.plan, event.seconds
+            case StepStarted():
+                self.asked[event.step] = event
+            case StepToken():
+                self.written[event.step] = self.written.get(event.step, "") + event.text
+            case ToolCalled():
+                self.called[event.step] = event
+            case StepFinished():
+                self.results[event.result.id] = event.result
+            case AnswerToken():
+                self.answer += event.text
+            case Answered():
+                self.answered, self.answer = event, event.answer
+            case RunFinished():
+                self.finished = event
+            case _:
+                pass
+
+    def __rich__(self) -> Group:
+        tree = Tree(Text(printable(self.task), style="bold"))
+        if self.plan is None:
+            tree.add(Text(printable(self.planning) or "planning", style="dim"))
+        for step in self.plan.steps if self.plan else ():
+            self._add_step(tree, step)
+        parts: list[Tree | Text] = [tree]
+        if self.answer:
+            parts.append(Text(f"\n{printable(self.answer)}\n", style="bold"))
+        if self.finished is not None:
+            parts.append(Text(closing_line(self.finished), style="dim"))
+        return Group(*parts)
+
+    def _add_step(self, tree: Tree, step: Step) -> None:
+        branch = tree.add(Text(step_line(step, self.asked.get(step.id))))
+        result = self.results.get(step.id)
+        if step.id in self.called:
+            branch.add(Text(f"{self.called[step.id].tool}: {printable(self.called[step.id].call)}", style="dim"))
+        elif result is None and step.id in self.written:
+            branch.add(Text(printable(self.written[step.id]), style="dim"))
+        if result is not None:
+            branch.add(Text(result_line(result), style=_STYLES[result.status]))
+
+
+def step_line(step: Step, asked: StepStarted | None) -> str:
+    """`#2 math 0.93  text`: the score is the planner's, the text has short results filled in."""
+    score = f" {step.scores[step.expert]:.2f}" if step.expert in step.scores else ""
+    return f"#{step.id} {step.expert}{score}  {printable(asked.text if asked else step.text)}"
+
+
+def result_line(result: StepResult) -> str:
+    """`✓ 48 (0.8 s)`, or why there is no result."""
+    said = result.result if result.status == "success" else f"{result.status}: {result.error}"
+    warned = f" [{'; '.join(result.warnings)}]" if result.warnings else ""
+    return f"{_MARKS[result.status]} {printable(said)} ({result.seconds:.1f} s){printable(warned)}"
+
+
+def closing_line(finished: RunFinished) -> str:
+    """`success: plan 1.2 s, answer 0.4 s, total 3.1 s, 512 + 64 tokens, run 0193...`."""
+    timings, usage = finished.timings, finished.usage
+    reason = f" ({printable(finished.error.message)})" if finished.error else ""
+    return (
+        f"{finished.status}{reason}: plan {timings.plan:.1f} s, answer {timings.answer:.1f} s, "
+        f"total {timings.total:.1f} s, {usage.num_prompt_tokens} + {usage.num_output_tokens} tokens, "
+        f"run {finished.run_id}"
+    )
+
+
+class Watcher(Protocol):
+    """Shows a run until it has ended."""
+
+    async def __call__(self, task: str, entries: AsyncIterator[TraceEntry]) -> RunView: ...
+
+
+async def watch_live(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+    """A tree in a terminal; it stays on the screen."""
+    view = RunView(task)
+    with Live(view, console=Console(highlight=False), refresh_per_second=12):
+        async for entry in entries:
+            view.apply(entry.event)
+    return view
+
+
+async def watch_plain(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+    """A line for each thing that is done."""
+    view = RunView(task)
+    console = Console(highlight=False, soft_wrap=True)
+    async for entry in entries:
+        view.apply(entry.event)
+        for line in plain_lines(view, entry.event):
+            console.print(Text(line))
+    return view
+
+
+async def watch_silently(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+    """Nothing on the screen."""
+    view = RunView(task)
+    async for entry in entries:
+        view.apply(entry.event)
+    return view
+
+
+def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
+    """What an event adds to a log; tokens add nothing."""
+    match event:
+        case Planned():
+            return [f"plan: {len(event.plan.steps)} steps ({event.seconds:.1f} s)", *event.warnings]
+        case StepStarted():
+            assert view.plan is not None
+            return [step_line(view.plan.steps[event.step - 1], event)]
+        case ToolCalled():
+            return [f"#{event.step} {event.tool}: {printable(event.call)}"]
+        case StepFinished():
+            return [f"#{event.result.id} {result_line(event.result)}"]
+        case Answered():
+            return [f"answer: {printable(event.answer)}"]
+        case RunFinished():
+            return [closing_line(event)]
+        case _:
+            return []

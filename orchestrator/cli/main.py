@@ -1,0 +1,86 @@
+"""The command `ccoe`. The one place that imports by name: a command's module is loaded when the command is used."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+from graphs.errors import InvalidPlan, TaskError
+from graphs.protocols import ExpertClient
+from orchestrator.errors import RunRefusedError, SettingsInvalidError
+from orchestrator.failure import KNOWN_ERRORS, failure_of
+from orchestrator.settings import Settings
+
+_COMMANDS = ("ask", "serve", "runs", "experts", "train", "eval")
+_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError)
+
+
+class _LoadedOnUse(dict[str, Any]):
+    """The commands by name."""
+
+    def __missing__(self, name: str) -> Any:
+        if name not in _COMMANDS:
+            raise KeyError(name)
+        self[name] = get_command(import_module(f"orchestrator.cli.{name}").app)
+        self[name].name = name
+        return self[name]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in _COMMANDS else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _COMMANDS
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _LoadedOnUse()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    help="A complex task is planned, run as a graph, and answered by domain experts on one shared backbone.",
+)
+
+
+@app.callback()
+def ccoe() -> None:
+    """Without it typer takes an application without registered commands for an error."""
+
+
+def open_engine(settings: Settings) -> AbstractAsyncContextManager[ExpertClient]:
+    """The experts of the local engine; only here does a command load torch."""
+    return import_module("orchestrator.expert_client").open_client(settings)
+
+
+def main(open_client: Any = open_engine) -> None:
+    """Run the command line. A known error is one red line and its remedy; exit code 2: the input is at fault."""
+    try:
+        get_group(app)(obj=open_client)
+    except KNOWN_ERRORS as error:
+        failure = failure_of(error)
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print(Text(f"error: {failure.message}", style="red"))
+        if failure.remedy:
+            console.print(Text(f"remedy: {failure.remedy}"))
+        sys.exit(2 if isinstance(error, _BAD_INPUT) else 1)
+
+
+if __name__ == "__main__":
+    main()

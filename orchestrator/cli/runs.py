@@ -1,0 +1,101 @@
+"""`ccoe runs`: what Redis keeps of the runs. Needs no experts."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.document import run_document
+from orchestrator.cli.interruption import run_to_end
+from orchestrator.cli.live import RunView, printable
+from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_connection
+from orchestrator.run_store import RunStore
+from orchestrator.settings import read_settings
+from orchestrator.trace_store import TraceStore
+from orchestrator.worker import end_abandoned_runs
+
+app = typer.Typer(no_args_is_help=True, help="Show and cancel runs.")
+
+RunId = Annotated[str, typer.Argument(help="The run's id, or `last`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_runs(limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20) -> None:
+    """The newest runs."""
+    run_to_end(_list(limit))
+
+
+@app.command()
+def show(run_id: RunId, as_json: AsJson = False) -> None:
+    """One run: plan, results, answer, times."""
+    run_to_end(_show(run_id, as_json))
+
+
+@app.command()
+def trace(run_id: RunId, as_json: AsJson = False) -> None:
+    """The run's events in their order, followed to its end if it still goes on."""
+    run_to_end(_trace(run_id, as_json))
+
+
+@app.command()
+def cancel(run_id: RunId) -> None:
+    """End a run as cancelled, whatever process executes it."""
+    run_to_end(_cancel(run_id))
+
+
+@asynccontextmanager
+async def _stores() -> AsyncGenerator[tuple[RunStore, TraceStore]]:
+    settings = read_settings()
+    async with redis_connection(settings) as redis:
+        runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+        await end_abandoned_runs(redis, runs)
+        yield runs, TraceStore(redis, runs)
+
+
+async def _list(limit: int) -> None:
+    table = Table("run", "status", "created", "task", box=None)
+    async with _stores() as (runs, _):
+        for run in await runs.newest(limit):
+            created = run.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            table.add_row(run.id, run.status, created, Text(printable(run.task), overflow="ellipsis", no_wrap=True))
+    Console(highlight=False).print(table)
+
+
+async def _show(run_id: str, as_json: bool) -> None:
+    async with _stores() as (runs, traces):
+        run = await runs.get(await _resolved(runs, run_id))
+        if as_json:
+            typer.echo(run_document(run))
+            return
+        view = RunView(run.task)
+        for entry in await traces.read(run.id):
+            view.apply(entry.event)
+    Console(highlight=False).print(view)
+
+
+async def _trace(run_id: str, as_json: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    async with _stores() as (runs, traces):
+        async for entry in traces.follow(await _resolved(runs, run_id)):
+            if as_json:
+                typer.echo(entry.model_dump_json())
+                continue
+            fields = entry.event.model_dump_json(exclude={"type"})
+            console.print(Text(f"{entry.at:%H:%M:%S.%f} {entry.event.type} {fields}"))
+
+
+async def _cancel(run_id: str) -> None:
+    async with _stores() as (runs, _):
+        run = await runs.cancel(await _resolved(runs, run_id), "cancelled on request")
+    typer.echo(f"run {run.id} is {run.status}")
+
+
+async def _resolved(runs: RunStore, run_id: str) -> str:
+    newest = await runs.newest(1) if run_id == "last" else []
+    return newest[0].id if newest else run_id

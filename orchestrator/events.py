@@ -1,0 +1,46 @@
+"""The trace of a run: what the graph tells, between the run's own beginning and end."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from graphs.events import GraphEvent
+from orchestrator.run import RunError, RunStatus, Timings, Usage
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunStarted(_Event):
+    """A worker began. The first event of a trace."""
+
+    type: Literal["run_started"] = "run_started"
+    run_id: str
+    task: str
+    worker: str
+
+
+class RunFinished(_Event):
+    """The run is terminal. The last event of a trace."""
+
+    type: Literal["run_finished"] = "run_finished"
+    run_id: str
+    status: RunStatus
+    error: RunError | None = None
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+
+
+TraceEvent = Annotated[RunStarted | RunFinished | GraphEvent, Field(discriminator="type")]
+TRACE_EVENT: TypeAdapter[TraceEvent] = TypeAdapter(TraceEvent)
+
+
+class TraceEntry(BaseModel):
+    """An event with its place in the trace: `id` is the id of the stream's entry."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    at: AwareDatetime
+    event: TraceEvent

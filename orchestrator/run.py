@@ -1,0 +1,93 @@
+"""A Run is one execution of one task."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from graphs.events import StepResult
+from graphs.plan import Plan
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. Terminal is final."""
+
+    PENDING = "pending"
+    """Accepted, waiting for its turn."""
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    """Waits for a person; not terminal."""
+    SUCCESS = "success"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.INTERRUPTED)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunError(_Record):
+    """Why a run did not succeed, and what to do about it. The same three fields as the body of an HTTP error."""
+
+    type: str
+    message: str
+    remedy: str
+
+
+class Usage(_Record):
+    """Tokens of a run, planner and joiner included."""
+
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            num_prompt_tokens=self.num_prompt_tokens + other.num_prompt_tokens,
+            num_output_tokens=self.num_output_tokens + other.num_output_tokens,
+        )
+
+
+class Timings(_Record):
+    """Seconds."""
+
+    plan: float = 0.0
+    steps: Mapping[int, float] = Field(default_factory=dict[int, float])
+    answer: float = 0.0
+    total: float = 0.0
+
+
+class Run(_Record):
+    """The record of a run as Redis keeps it."""
+
+    id: str
+    tenant: str
+    task: str
+    status: RunStatus = RunStatus.PENDING
+    worker: str
+    """The process that executes it."""
+    is_plan_given: bool = False
+    """The caller brought the plan; no planner was asked."""
+    created: AwareDatetime
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    plan: Plan | None = None
+    steps: Mapping[int, StepResult] = Field(default_factory=dict[int, StepResult])
+    answer: str | None = None
+    error: RunError | None = None
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """22 hexadecimal digits that sort by time: 48 bits of milliseconds, 40 bits of chance."""
+    seconds = now.timestamp() if now else time.time()
+    return f"{int(seconds * 1000):012x}{secrets.token_hex(5)}"

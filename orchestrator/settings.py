@@ -1,0 +1,93 @@
+"""Settings, read once at the edge. The only module that looks at the environment."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS
+from orchestrator.errors import SettingsInvalidError
+
+
+def _platform_directory(variable: str, fallback: str) -> Path:
+    base = os.environ.get(variable, "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / fallback) / "ccoe"
+
+
+class Settings(BaseSettings):
+    """Each field is read from `CCOE_<NAME>`, `redis_url` from `REDIS_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="CCOE_", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+    data_dir: Path = Field(default_factory=lambda: _platform_directory("XDG_DATA_HOME", ".local/share"))
+    """State: the embedded Valkey, pushed experts, lock files."""
+    cache_dir: Path = Field(default_factory=lambda: _platform_directory("XDG_CACHE_HOME", ".cache"))
+    """What can be made again: converted weights, boundary activations."""
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """None: an embedded Valkey in the data directory."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    backbone: str = "embedded"
+    """`embedded`, a local path or a Hugging Face name."""
+    databases: Annotated[Mapping[str, Path], NoDecode] = Field(default_factory=dict[str, Path])
+    """SQLite files by name, as a JSON object; a task never names a file."""
+    database: str | None = None
+    """The database that SQL steps ask; without it the only one, if there is one."""
+    data: Path | None = None
+    """The directory of the training data."""
+    tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,64}$")
+    max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
+    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
+    max_concurrent_runs: int = Field(default=4, ge=1)
+    run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
+    """How long a finished run is kept."""
+    num_threads: int | None = Field(default=None, ge=1)
+    """Threads of the engine; None leaves the choice to it."""
+
+    @field_validator("databases", mode="before")
+    @classmethod
+    def _decode(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f'it must be a JSON object such as {{"shop": "/data/shop.sqlite"}} ({error})') from error
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("it must begin with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="after")
+    def _database_is_known(self) -> Self:
+        if self.database is not None and self.database not in self.databases:
+            raise ValueError(f"CCOE_DATABASE is {self.database!r}, which CCOE_DATABASES does not name")
+        return self
+
+    @property
+    def default_database(self) -> str | None:
+        """The database that SQL steps ask."""
+        return self.database or (next(iter(self.databases)) if len(self.databases) == 1 else None)
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Settings from the environment; an override that is None is left out.
+
+    Raises SettingsInvalidError naming the first variable whose value cannot be used.
+    """
+    try:
+        return Settings.model_validate({name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "database"
+        variable = name if name.isupper() else f"CCOE_{name.upper()}"
+        raise SettingsInvalidError(variable, first["msg"].removeprefix("Value error, ")) from error

@@ -1,0 +1,75 @@
+"""What the planner cannot write: an invented number, a forward reference, an empty text."""
+
+import json
+from typing import Any
+
+import pytest
+from grammar_proof import accepts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
+
+TASK = 'How many books did "Omar Haddad" borrow? Multiply by 1,250.75, see ticket #4.\nÉté at -5 degrees.'
+
+
+def first(text: str) -> bool:
+    return accepts(step_grammar(TASK, 1), json_body(text) + TEXT_END)
+
+
+def third(text: str) -> bool:
+    return accepts(step_grammar(TASK, 3), next_step(3) + json_body(text) + TEXT_END)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'How many books did "Omar Haddad" borrow?',
+        "Multiply by 1,250.75",
+        "Find books and ticket No. 4",
+        "Multiply by 1,250.75, see ticket No. 4.\nÉté",
+        "Subtract -5",
+    ],
+)
+def test_a_text_is_copied_from_the_task_and_joined(text: str) -> None:
+    assert first(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Multiply", "Multiply by 13", "Multiply by 1,250", "Multiply by 250.75", "ticket #4", "Add #1", "Omar Hadda"],
+)
+def test_a_text_cannot_be_empty_or_invented(text: str) -> None:
+    assert not first(text)
+
+
+@pytest.mark.parametrize("text", ["Multiply #1 by #2", "#2 and #1 times 1,250.75", "Subtract -5 from #1.", "#1#2"])
+def test_a_later_step_refers_to_earlier_ones(text: str) -> None:
+    assert third(text)
+
+
+@pytest.mark.parametrize("text", ["Multiply #3", "Add #12", "Add #11,250.75", "Add #0", "#4 books", ""])
+def test_a_reference_cannot_point_forward(text: str) -> None:
+    assert not third(text)
+
+
+def test_a_plan_can_be_closed_from_the_second_step_on() -> None:
+    assert accepts(step_grammar(TASK, 2), CLOSING)
+    assert not accepts(step_grammar(TASK, 1), CLOSING)
+    assert not accepts(step_grammar(TASK, 2), "]")
+
+
+def test_the_pieces_make_compact_json() -> None:
+    written = OPENING + json_body("How many?") + TEXT_END + 'sql"' + next_step(2) + "Add #1" + TEXT_END + 'math"' + CLOSING
+    assert json.loads(written) == [
+        {"id": 1, "text": "How many?", "expert": "sql"},
+        {"id": 2, "text": "Add #1", "expert": "math"},
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(min_size=1, max_size=60).filter(lambda text: text.strip()), st.data())
+def test_any_task_can_be_copied_whole(task: str, data: Any) -> None:
+    step = data.draw(st.integers(1, 12))
+    beginning = next_step(step) if step > 1 else ""
+    assert accepts(step_grammar(task, step), beginning + json_body(quotable(task)) + TEXT_END)

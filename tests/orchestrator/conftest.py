@@ -1,0 +1,71 @@
+"""A data directory of its own for every test, with a real Valkey in it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from orchestrator.keys import Keys, retention_of, run_id_of
+from orchestrator.redis_connection import redis_connection
+from orchestrator.run_store import RunStore
+from orchestrator.service import Service
+from orchestrator.settings import Settings, read_settings
+from orchestrator.trace_store import TraceStore
+from tests.orchestrator.scripted_experts import ScriptedExperts, open_scripted_experts
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings of the machine stay out; processes that a test starts inherit these."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"CCOE_{name.upper()}", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("CCOE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CCOE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return read_settings()
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    """Valkey, and at the end the check that no key is left without a class or without its TTL."""
+    async with redis_connection(settings) as client:
+        yield client
+        await check_keys(client)
+
+
+@pytest.fixture
+def runs(redis: Redis, settings: Settings) -> RunStore:
+    return RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def traces(redis: Redis, runs: RunStore) -> TraceStore:
+    return TraceStore(redis, runs)
+
+
+@pytest.fixture
+async def service(redis: Redis, settings: Settings) -> AsyncGenerator[Service]:
+    """A service with scripted experts; `redis` checks the keys when it is closed."""
+    async with Service.open(settings, open_scripted_experts) as opened:
+        yield opened
+
+
+@pytest.fixture
+def experts(service: Service) -> ScriptedExperts:
+    assert isinstance(service.client, ScriptedExperts)
+    return service.client
+
+
+async def check_keys(client: Redis) -> None:
+    """Every key is known to the factory, and expires exactly if its retention class says so."""
+    for key in sorted(str(key) for key in await client.keys()):
+        run_id = run_id_of(key)
+        status = await client.hget(f"{key.rsplit(':', 1)[0]}:run", "status") if run_id else None
+        retention = retention_of(key, is_terminal=status not in (None, '"pending"', '"running"', '"interrupted"'))
+        assert retention is not None, f"{key} is no key of the factory"
+        assert (await client.ttl(key) > 0) is retention.expires, f"{key} is {retention}: TTL {await client.ttl(key)}"

@@ -1,0 +1,67 @@
+"""Experts that say what the step tells them to, token by token; no model."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from graphs.errors import GenerationError
+from graphs.joiner import INSTRUCTION
+from graphs.protocols import Constraint, ExpertClient, ExpertProfile, Generated, Prompt
+from orchestrator.settings import Settings
+
+TWO_STEPS = [{"id": 1, "text": "say 48", "expert": "math"}, {"id": 2, "text": "say #1 patients", "expert": "general"}]
+A_STEP_THAT_WAITS = [{"id": 1, "text": "wait", "expert": "general"}]
+A_STEP_THAT_FAILS = [{"id": 1, "text": "fail", "expert": "general"}]
+A_STEP_WITH_A_FAULT = [{"id": 1, "text": "crash", "expert": "general"}]
+
+
+class ScriptedExperts:
+    """An ExpertClient. `say X` says X; `wait` says a word and then nothing until `released`; `fail` and `crash` raise."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.num_asked = 0
+
+    def profiles(self) -> Sequence[ExpertProfile]:
+        return [
+            ExpertProfile("general", "g1", "general", "anything"),
+            ExpertProfile("math", "m1", "math", "numbers"),
+        ]
+
+    async def generate(
+        self,
+        expert: str,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+        stop: Sequence[str] = (),
+    ) -> AsyncIterator[Generated]:
+        self.num_asked += 1
+        text = prompt.step or prompt.task
+        if text == "fail":
+            raise GenerationError(expert, "it was told to fail")
+        if text == "crash":
+            raise ZeroDivisionError("it was told to crash")
+        if text == "wait":
+            yield _piece("waiting ")
+            await self.released.wait()
+        said = "It is " + ", ".join(known.result for known in prompt.inputs) if text == INSTRUCTION else text
+        words = said.removeprefix("say ").split(" ")
+        for word in words[:-1]:
+            yield _piece(word + " ")
+        yield Generated(words[-1], (1,), (-0.1,), "stop", num_prompt_tokens=10, num_output_tokens=len(words))
+
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        return [0.0 for _ in candidates]
+
+
+def _piece(text: str) -> Generated:
+    return Generated(text, (1,), (-0.1,))
+
+
+@asynccontextmanager
+async def open_scripted_experts(settings: Settings) -> AsyncGenerator[ExpertClient]:
+    """A ClientFactory."""
+    assert settings.backbone
+    yield ScriptedExperts()

@@ -1,0 +1,71 @@
+"""Settings are read once, from CCOE_ variables; a wrong value names its variable."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.errors import SettingsInvalidError
+from orchestrator.settings import Settings, read_settings
+
+
+def test_directories_follow_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CCOE_DATA_DIR")
+    monkeypatch.delenv("CCOE_CACHE_DIR")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    settings = read_settings()
+    assert settings.data_dir == tmp_path / "share" / "ccoe"
+    assert settings.cache_dir == Path.home() / ".cache" / "ccoe"
+
+
+def test_databases_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_DATABASES", '{"shop": "/data/shop.sqlite"}')
+    settings = read_settings()
+    assert settings.databases == {"shop": Path("/data/shop.sqlite")}
+    assert settings.default_database == "shop"
+
+
+def test_of_several_databases_the_default_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_DATABASES", '{"shop": "a", "ward": "b"}')
+    assert read_settings().default_database is None
+    assert read_settings(database="ward").default_database == "ward"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("CCOE_PORT", "http", "integer"),
+        ("CCOE_PORT", "70000", "65535"),
+        ("CCOE_DATABASES", "shop=/data/shop.sqlite", "JSON object"),
+        ("CCOE_DATABASES", "[1]", "mapping"),
+        ("CCOE_MAX_CONCURRENT_RUNS", "0", "greater"),
+        ("CCOE_TENANT", "a:b", "pattern"),
+        ("CCOE_DATABASE", "shop", "CCOE_DATABASES"),
+        ("REDIS_URL", "localhost:6379", "redis://"),
+    ],
+)
+def test_a_wrong_value_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalidError) as caught:
+        read_settings()
+    assert caught.value.variable == variable
+    assert reason in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_an_empty_redis_url_means_the_embedded_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    assert read_settings().redis_url is None
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@localhost")
+    assert "hunter2" not in repr(read_settings())
+
+
+def test_settings_do_not_change(settings: Settings) -> None:
+    with pytest.raises(ValidationError):
+        settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
