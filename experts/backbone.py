@@ -1,4 +1,4 @@
-"""A causal transformer split into a shared backbone and, per domain, an expert's upper layers (CCoE, arXiv 2407.11686)."""
+"""A causal transformer split into a shared backbone and experts' upper layers (CCoE, arXiv 2407.11686)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -70,15 +70,15 @@ class Backbone:
     @cached_property
     def eos_token_ids(self) -> frozenset[int]:
         """The tokens that end an answer."""
-        config = self.model.generation_config
-        eos = config.eos_token_id if config is not None and config.eos_token_id is not None else None
+        eos: int | list[int] | None = self.model.generation_config.eos_token_id
         eos = self.model.config.eos_token_id if eos is None else eos
-        return frozenset() if eos is None else frozenset([eos] if isinstance(eos, int) else cast(list[int], eos))
+        return frozenset() if eos is None else frozenset([eos] if isinstance(eos, int) else eos)
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 over sorted names, shapes and bf16 bytes of the embeddings and the shared layers."""
-        tensors = {f"embed_tokens.{n}": t for n, t in self.model.base_model.embed_tokens.state_dict().items()}
+        embeddings = cast(nn.Module, self.model.base_model.embed_tokens)
+        tensors: dict[str, Tensor] = {f"embed_tokens.{n}": t for n, t in embeddings.state_dict().items()}
         for index in range(self.num_shared_layers):
             tensors |= {f"layers.{index}.{n}": t for n, t in self.layers[index].state_dict().items()}
         return hash_tensors(tensors)

@@ -1,7 +1,6 @@
 """Experts on disk: `card.json` and `weights.safetensors` in a directory."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,7 +35,7 @@ def save_expert(expert: Expert, directory: Path) -> ExpertCard:
         staging.chmod(0o755)
         if directory.exists():
             shutil.rmtree(directory)
-        os.replace(staging, directory)
+        staging.replace(directory)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return card
@@ -45,8 +44,8 @@ def save_expert(expert: Expert, directory: Path) -> ExpertCard:
 def load_expert(directory: Path, backbone: Backbone) -> Expert:
     """Read an expert and check it against the backbone.
 
-    Raises CheckpointError naming the damaged file, the other backbone, or the tensor that is missing, too many or of the
-    wrong shape.
+    Raises CheckpointError naming the damaged file, the other backbone, or the tensor that is missing, too many or
+    of the wrong shape.
     """
     card = ExpertCard.load(directory)
     check_backbone(card, directory, backbone)
@@ -57,7 +56,9 @@ def load_expert(directory: Path, backbone: Backbone) -> Expert:
         raise CheckpointError(path, f"cannot be read ({error}); copy the expert again") from error
     _check_tensors(card, path, tensors, backbone)
     if (version := content_version(card, tensors)) != card.version:
-        raise CheckpointError(path, f"content hash is {version}, the card says {card.version}; it was changed or damaged")
+        raise CheckpointError(
+            path, f"content hash is {version}, the card says {card.version}; it was changed or damaged"
+        )
     return Expert(card, tensors)
 
 
@@ -65,11 +66,14 @@ def check_backbone(card: ExpertCard, directory: Path, backbone: Backbone) -> Non
     """Raise CheckpointError if the expert was made for another backbone or another split."""
     split = (backbone.num_shared_layers, backbone.num_layers)
     if (card.num_shared_layers, card.num_layers) != split:
-        reason = f"made for {card.num_shared_layers} of {card.num_layers} layers shared, this backbone has {split[0]} of {split[1]}"
+        made_for = f"made for {card.num_shared_layers} of {card.num_layers} layers shared"
+        reason = f"{made_for}, this backbone has {split[0]} of {split[1]}"
         raise CheckpointError(directory, f"{reason}; retrain it or change l_b")
     if card.backbone_hash != backbone.hash:
         reason = f"made for backbone {card.backbone_hash[:12]}, this one is {backbone.hash[:12]}"
-        raise CheckpointError(directory, f"{reason}; a GGUF and a hub copy of one model differ too: retrain it for this one")
+        raise CheckpointError(
+            directory, f"{reason}; a GGUF and a hub copy of one model differ too: retrain it for this one"
+        )
 
 
 def _check_tensors(card: ExpertCard, path: Path, tensors: dict[str, Tensor], backbone: Backbone) -> None:
@@ -77,7 +81,9 @@ def _check_tensors(card: ExpertCard, path: Path, tensors: dict[str, Tensor], bac
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(path, f"tensor {missing[0]!r} is missing ({len(missing)} in all); copy the expert again")
     if unknown := sorted(tensors.keys() - expected.keys()):
-        raise CheckpointError(path, f"tensor {unknown[0]!r} does not belong to the upper layers ({len(unknown)} in all)")
+        raise CheckpointError(
+            path, f"tensor {unknown[0]!r} does not belong to the upper layers ({len(unknown)} in all)"
+        )
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise CheckpointError(path, f"tensor {name!r} has shape {tuple(tensors[name].shape)}, expected {shape}")

@@ -17,8 +17,8 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 class Expert:
     """A domain's own upper layers: its card and its tensors by name.
 
-    Full form: every tensor of the upper layers, `layers.<i>.<name>`. Low-rank form: `<projection>.lora_A` [rank, in] and
-    `<projection>.lora_B` [out, rank] of each changed projection.
+    Full form: every tensor of the upper layers, `layers.<i>.<name>`. Low-rank form, for each changed projection:
+    `<projection>.lora_A` [rank, in] and `<projection>.lora_B` [out, rank].
     """
 
     card: ExpertCard

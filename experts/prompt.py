@@ -1,8 +1,8 @@
 """The one prompt layout, in training as in service.
 
-    chat template's opening | task | inputs in step order | step | tool's context | expert's suffix + template's closing | forced
+    template's opening | task | inputs in step order | step | tool's context | suffix + template's closing | forced
 
-Segments are tokenised apart and joined as ids: all experts share the tokens of a run's prompt up to the step's own part.
+Segments are tokenised apart and joined as ids: experts share the tokens of a prompt up to the step's own part.
 """
 
 from collections.abc import Sequence

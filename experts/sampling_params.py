@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Grammar(BaseModel):
-    """What the output must match: a JSON Schema, a Lark grammar (llguidance's dialect), a regular expression or a choice."""
+    """What the output must match: a JSON Schema, a Lark grammar (llguidance's), a regular expression or a choice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

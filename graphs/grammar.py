@@ -14,19 +14,22 @@ import re
 OPENING = '[{"id":1,"text":"'
 CLOSING = "}]"
 TEXT_END = '","expert":"'
-MAX_JOINTS = 6
+MAX_JOINTS = 8
 VERBS = ("Add", "Subtract", "Multiply", "Divide", "Compare", "Find", "Calculate", "What is", "How many", "Which")
 NOUNS = ("the sum of", "the difference between", "the product of", "the average of", "the answer to", "percent of")
 WORDS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "that", "if", "plus", "minus", "times")
-SIGNS = ("divided by", "multiplied by", "rounded to", ".", "?", ",", ":")
-JOINTS = (*VERBS, *NOUNS, *WORDS, *SIGNS)
+PARTICIPLES = ("divided by", "multiplied by", "rounded to")
+JOINTS = (*VERBS, *NOUNS, *WORDS, *PARTICIPLES)
+SIGNS = (".", "?", ",", ":")
 # a number is one chunk, with its sign: a part of it would be another number
 _CHUNK = re.compile(r"\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]")
 _TASK_REFERENCE = re.compile(r"#(?=\d)")
 
-_FIRST_PIECES = f"(SPAN | JOINT SPAN) (JOINT SPAN?){{0,{MAX_JOINTS}}}"
-# digits right behind `#1` would make another reference of it
-_PIECES = f"(SPAN | JOINT SPAN? | REFERENCE AFTER?) (JOINT SPAN? | REFERENCE AFTER?){{0,{MAX_JOINTS}}}"
+_FIRST_PIECES = f"(SPAN | JOINT LATER) (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
+_PIECES = f"(SPAN | JOINT LATER? | REFERENCE AFTER?) (JOINT LATER? | (REFERENCE | SIGN) AFTER?){{0,{MAX_JOINTS}}}"
+# a sign right behind a word is a hyphen; digits right behind `#1` or a point make another reference or number
+_LATER = r"LATER: CHUNKS & /[^-](.|\n)*/"
+_AFTER = r"AFTER: CHUNKS & /[^\d.,-](.|\n)*|[.,]([^\d-](.|\n)*)?/"
 
 
 def quotable(task: str) -> str:
@@ -58,9 +61,12 @@ def step_grammar(task: str, step: int) -> str:
             f"start: {start}",
             f"TEXT: {_PIECES if references else _FIRST_PIECES}",
             r"SPAN: CHUNKS & /(.|\n)+/",
+            _LATER,
+            _AFTER,
             f"JOINT: {_any_of(JOINTS)}",
+            f"SIGN: {' | '.join(literal(sign) for sign in SIGNS)}",
             f"CHUNKS: %regex {json.dumps({'substring_chunks': chunks})}",
-            *([f"REFERENCE: {_any_of(references)}", r"AFTER: CHUNKS & /[^0-9](.|\n)*/"] if references else []),
+            *([f"REFERENCE: {_any_of(references)}"] if references else []),
         ]
     )
 

@@ -54,7 +54,10 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A piece of an answer. The last one has a finish reason ("stop" or "length") and the usage."""
+    """A piece of an answer: its text and the tokens of that text, without the end token.
+
+    The last one has a finish reason ("stop" or "length") and the usage.
+    """
 
     text: str
     token_ids: tuple[int, ...]

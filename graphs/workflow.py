@@ -92,11 +92,13 @@ async def run_task(
 
 
 def check_task(task: str, max_chars: int) -> None:
-    """Raise TaskError if the task is empty or too long."""
+    """Raise TaskError if the task is empty, too long, or no Unicode text."""
     if not task.strip():
         raise TaskError("the task is empty; say what is to be found out")
     if len(task) > max_chars:
         raise TaskError(f"the task has {len(task)} characters; shorten it to {max_chars}")
+    if any("\ud800" <= char <= "\udfff" for char in task):
+        raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
 
 
 async def _plan(task: str, client: ExpertClient, sink: EventSink, limits: Limits) -> Planned:

@@ -21,6 +21,8 @@ Perform = Callable[[Run, EventSink], Awaitable[RunOutcome]]
 
 _LOG = logging.getLogger(__name__)
 _CLOSE_SECONDS = 20.0
+INSIST_SECONDS = 1.0
+"""A cancelled task is cancelled again after this time: before Python 3.12 asyncio.wait_for may swallow the first."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,10 @@ class Executor:
                 await recorder.close()
 
     async def _supervise(self, run_id: str, job: _Job) -> None:
-        await asyncio.wait({job.work})
+        while not job.work.done():
+            await asyncio.wait({job.work}, timeout=INSIST_SECONDS)
+            if job.cancelled_because is not None:
+                job.work.cancel()
         final = _ending(run_id, job)
         try:
             await self._save(final)

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from urllib.parse import quote
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 
 from orchestrator.embedded_valkey import EmbeddedValkey
 from orchestrator.errors import RedisUnavailableError
@@ -15,6 +15,10 @@ from orchestrator.settings import Settings
 
 _NUM_RETRIES = 4
 _SOCKET_SECONDS = 10.0
+_CONNECT_SECONDS = 3.0
+# the client has no error of its own for a password that is wrong or missing
+_SIGNS_OF_A_WRONG_PASSWORD = ("username-password pair", "uthentica")
+_PASSWORD_REMEDY = "correct the password in REDIS_URL"
 
 
 @asynccontextmanager
@@ -24,31 +28,11 @@ async def redis_connection(settings: Settings) -> AsyncGenerator[Redis]:
     Raises RedisUnavailableError with what is wrong: refused, wrong password, not started.
     """
     if settings.redis_url is not None:
-        async with _client(Redis.from_url(settings.redis_url.get_secret_value(), **_options())) as redis:
+        async with _answered(settings.redis_url.get_secret_value()) as redis:
             yield redis
         return
-    valkey = EmbeddedValkey(settings.data_dir)
-    async with valkey, _client(Redis(unix_socket_path=str(valkey.socket), **_options())) as redis:
+    async with EmbeddedValkey(settings.data_dir) as valkey, _answered(f"unix://{quote(str(valkey.socket))}") as redis:
         yield redis
-
-
-@asynccontextmanager
-async def _client(redis: Redis) -> AsyncGenerator[Redis]:
-    try:
-        with redis_errors():
-            await redis.ping()
-        yield redis
-    finally:
-        await redis.aclose()
-
-
-def _options() -> dict[str, Any]:
-    return {
-        "decode_responses": True,
-        "socket_timeout": _SOCKET_SECONDS,
-        "socket_connect_timeout": 3.0,
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), _NUM_RETRIES),
-    }
 
 
 @contextmanager
@@ -56,9 +40,28 @@ def redis_errors() -> Generator[None]:
     """What the client raises inside becomes RedisUnavailableError."""
     try:
         yield
-    except AuthenticationError as error:
-        raise RedisUnavailableError(
-            f"it refuses the password ({error})", "correct the password in REDIS_URL"
-        ) from error
     except RedisError as error:
-        raise RedisUnavailableError(str(error) or type(error).__name__) from error
+        reason = str(error) or type(error).__name__
+        if any(sign in reason for sign in _SIGNS_OF_A_WRONG_PASSWORD):
+            raise RedisUnavailableError(f"it refuses the password ({reason})", _PASSWORD_REMEDY) from error
+        raise RedisUnavailableError(reason) from error
+
+
+@asynccontextmanager
+async def _answered(url: str) -> AsyncGenerator[Redis]:
+    # asked once without retries: at the start, what is wrong is to be said at once
+    async with _client(url, num_retries=0) as redis:
+        with redis_errors():
+            await redis.ping()
+    async with _client(url, num_retries=_NUM_RETRIES) as redis:
+        yield redis
+
+
+def _client(url: str, num_retries: int) -> Redis:
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=_SOCKET_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), num_retries),
+    )

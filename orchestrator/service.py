@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -13,12 +13,13 @@ from redis.asyncio import Redis
 from graphs.events import EventSink
 from graphs.plan import Plan
 from graphs.planner import PLANNER
-from graphs.protocols import ExpertClient, ExpertProfile, Tool
+from graphs.protocols import Tool
 from graphs.validation import parse_plan
 from graphs.workflow import Limits, RunOutcome, check_task, run_task
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
-from orchestrator.executor import Executor
+from orchestrator.executor import INSIST_SECONDS, Executor
+from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection, redis_errors
 from orchestrator.run import Run, new_run_id
@@ -29,9 +30,6 @@ from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.worker import BEAT_SECONDS, Worker, end_abandoned_runs
 
 _LOG = logging.getLogger(__name__)
-
-ClientFactory = Callable[[Settings], AbstractAsyncContextManager[ExpertClient]]
-"""Opens the experts; closed when the service ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,9 @@ class Health:
 class Service:
     """Submit, watch and cancel runs. Opened by `open`; all methods raise RedisUnavailableError."""
 
-    def __init__(self, settings: Settings, redis: Redis, client: ExpertClient, tools: Mapping[str, Tool]) -> None:
+    def __init__(self, settings: Settings, redis: Redis, experts: ExpertHost, tools: Mapping[str, Tool]) -> None:
         keys = Keys(settings.tenant)
-        self.client = client
+        self.experts = experts
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
         self._settings = settings
@@ -62,12 +60,12 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, open_client: ClientFactory) -> AsyncGenerator[Self]:
+    async def open(cls, settings: Settings, open_experts: OpenExperts) -> AsyncGenerator[Self]:
         """Redis, tools and experts, in this order; runs that are left at the end are marked as cancelled."""
         async with redis_connection(settings) as redis:
             tools = configured_tools(settings)
-            async with open_client(settings) as client:
-                service = cls(settings, redis, client, tools)
+            async with open_experts(settings) as experts:
+                service = cls(settings, redis, experts, tools)
                 await service._worker.beat()
                 await end_abandoned_runs(redis, service.runs)
                 beating = asyncio.create_task(service._beat())
@@ -75,8 +73,9 @@ class Service:
                     yield service
                 finally:
                     await service.stop_runs()
-                    beating.cancel()
-                    await asyncio.wait({beating})
+                    while not beating.done():
+                        beating.cancel()
+                        await asyncio.wait({beating}, timeout=INSIST_SECONDS)
                     await service._leave()
 
     async def submit(self, task: str | None, plan: object = None) -> Run:
@@ -118,25 +117,26 @@ class Service:
         """The run's trace behind `after`, followed to its end. Raises RunNotFoundError."""
         return self.traces.follow(run_id, after)
 
-    def profiles(self) -> Sequence[ExpertProfile]:
-        """The experts that can be asked now."""
-        return self.client.profiles()
+    async def wait(self, run_id: str) -> None:
+        """Return when this process no longer works on the run."""
+        await self._executor.wait(run_id)
 
     async def health(self) -> Health:
         """What works now."""
+        engine = "ok" if self.experts.profiles() else "there are no experts"
         try:
             with redis_errors():
                 await self._redis.ping()
         except RedisUnavailableError as error:
-            return Health(redis=error.message, engine="ok")
-        return Health(redis="ok", engine="ok")
+            return Health(error.message, engine)
+        return Health("ok", engine)
 
     async def stop_runs(self) -> None:
         """Mark the runs of this process as cancelled, because it ends."""
         await self._executor.close("stopped by the operator")
 
     def _parse(self, plan: object) -> Plan:
-        parsed = parse_plan(plan, {profile.name for profile in self.profiles()} - {PLANNER})
+        parsed = parse_plan(plan, {profile.name for profile in self.experts.profiles()} - {PLANNER})
         if len(parsed.steps) > self._settings.max_steps:
             reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
             raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")
@@ -144,7 +144,7 @@ class Service:
 
     async def _perform(self, run: Run, sink: EventSink) -> RunOutcome:
         limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
-        return await run_task(run.task, client=self.client, tools=self._tools, sink=sink, plan=run.plan, limits=limits)
+        return await run_task(run.task, client=self.experts, tools=self._tools, sink=sink, plan=run.plan, limits=limits)
 
     async def _beat(self) -> None:
         while True:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     databases: Annotated[Mapping[str, Path], NoDecode] = Field(default_factory=dict[str, Path])
     """SQLite files by name, as a JSON object; a task never names a file."""
     database: str | None = None
-    """The database that SQL steps ask; without it the only one, if there is one."""
+    """The database that SQL steps ask; without it the first one."""
     data: Path | None = None
     """The directory of the training data."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,64}$")
@@ -76,7 +76,12 @@ class Settings(BaseSettings):
     @property
     def default_database(self) -> str | None:
         """The database that SQL steps ask."""
-        return self.database or (next(iter(self.databases)) if len(self.databases) == 1 else None)
+        return self.database or next(iter(self.databases), None)
+
+    @property
+    def experts_dir(self) -> Path:
+        """Where pushed experts are kept."""
+        return self.data_dir / "experts"
 
 
 def read_settings(**overrides: object) -> Settings:

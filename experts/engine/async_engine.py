@@ -40,7 +40,7 @@ class _Sequence:
 class AsyncEngine:
     """Tokens in, tokens out, for every expert of one registry.
 
-    All running sequences advance in turn, one forward each; the batch that runs them as one is behind the same interface.
+    All running sequences advance in turn, one forward each.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -140,7 +140,7 @@ class AsyncEngine:
         def run() -> None:
             try:
                 future.set_result(function())
-            except BaseException as error:  # noqa: BLE001: handed to the caller, who handles it
+            except BaseException as error:  # noqa: BLE001 - the caller gets it and handles it
                 future.set_exception(error)
 
         self._work.put(run)

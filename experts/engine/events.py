@@ -16,9 +16,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """New tokens of an answer and the text that became certain with them. The last event has a finish reason and the usage.
+    """New tokens of an answer and the text that became certain with them.
 
-    A log-probability is taken after the grammar's mask; a token that the grammar leaves no choice about has 0.
+    The last event has a finish reason and the usage. A log-probability is taken after the grammar's mask; a token that
+    the grammar leaves no choice about has 0.
     """
 
     text: str

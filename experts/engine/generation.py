@@ -56,7 +56,7 @@ def generate(
     matcher: Matcher | None,
     eos_token_ids: frozenset[int],
 ) -> Iterator[TokenEvent]:
-    """Yield an event after each forward. `prompt` is not empty; room for `params.max_tokens` is the caller's to check."""
+    """Yield an event after each forward. The caller has checked that prompt and `max_tokens` fit the context."""
     assert prompt
     state, detokenizer = ModelState(model), Detokenizer(tokenizer, params.stop)
     pending, num_output = list(prompt), 0
@@ -82,7 +82,7 @@ def generate(
 def _choose(
     logits: Tensor, params: SamplingParams, matcher: Matcher | None, eos_token_ids: frozenset[int], position: int
 ) -> tuple[list[int], list[float], FinishReason | None]:
-    """The next token with those that the grammar forces behind it, their log-probabilities, and whether this is the end."""
+    """The next token and those that the grammar forces behind it, their log-probabilities, and why this is the end."""
     if matcher is not None:
         matcher.mask(logits)
     token_id = sample(logits[0], params, position)

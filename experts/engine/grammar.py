@@ -1,7 +1,7 @@
 """Constrained decoding by llguidance: what may come next, as a mask over the vocabulary."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llguidance.hf
 from llguidance import LLMatcher
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from experts.errors import GrammarError
 from experts.sampling_params import Grammar
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 
 class Matcher:
@@ -63,7 +66,7 @@ class GrammarCompiler:
 def _to_llguidance(grammar: Grammar) -> str:
     match grammar.kind:
         case "json_schema":
-            compact = {"whitespace_flexible": False}
+            compact: JsonCompileOptions = {"whitespace_flexible": False}
             return LLMatcher.grammar_from_json_schema(json.dumps(grammar.value), defaults=compact)
         case "regex":
             return LLMatcher.grammar_from_regex(str(grammar.value))

@@ -1,6 +1,6 @@
 """Boundary activations: the backbone is frozen, so its output for a row is computed once and every epoch reads it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -63,14 +63,17 @@ def boundary_activations(
 
 
 @contextmanager
-def stack_of(backbone: Backbone, lower: Sequence[nn.Module], upper: Sequence[nn.Module], *, norm: bool) -> Iterator[None]:
+def stack_of(
+    backbone: Backbone, lower: Iterable[nn.Module], upper: Iterable[nn.Module], *, norm: bool
+) -> Generator[None]:
     """For a while, other layers in the model's stack: `lower` first, `upper` last, layers that pass between them.
 
-    Every kept layer stays at its own index, where the model looks up its mask. Without `norm` the final norm passes too.
+    Every kept layer stays at its own index, where the model looks up its mask. Without `norm` the norm passes too.
     """
     base, original, final_norm = backbone.model.base_model, backbone.layers, backbone.model.base_model.norm
-    passing = [Passing() for _ in range(backbone.num_layers - len(lower) - len(upper))]
-    base.layers = nn.ModuleList([*lower, *passing, *upper])
+    kept_lower, kept_upper = list(lower), list(upper)
+    passing = [Passing() for _ in range(backbone.num_layers - len(kept_lower) - len(kept_upper))]
+    base.layers = nn.ModuleList([*kept_lower, *passing, *kept_upper])
     base.norm = final_norm if norm else Passing()
     try:
         yield

@@ -21,7 +21,7 @@ OnDone = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """What scoring needs: the backbone's tokenizer and template, the suffix that every expert is asked with, the calculator."""
+    """What scoring needs: the backbone with its tokenizer, the suffix that every expert is asked with, a calculator."""
 
     backbone: Backbone
     suffix: str
@@ -113,7 +113,9 @@ def label_sets(rows: Sequence[TrainingRow]) -> dict[str, list[str]]:
     return {key: sorted(labels) for key, labels in found.items()}
 
 
-def compare(dataset: str, metric: str, rows: Sequence[TrainingRow], own: Sequence[float], general: Sequence[float]) -> Metric:
+def compare(
+    dataset: str, metric: str, rows: Sequence[TrainingRow], own: Sequence[float], general: Sequence[float]
+) -> Metric:
     """The figure of an expert beside the general expert's, with the paired bootstrap interval of the difference."""
     low, high = bootstrap_difference(own, general)
     majority = max(Counter(row.target for row in rows).values()) / len(rows) if metric == "label" else None

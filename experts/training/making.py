@@ -58,6 +58,7 @@ def make_builtin(
     recipe: Recipe, backbone: Backbone, data: Path, config: TrainerConfig, calculate: Calculate, listener: Listener
 ) -> tuple[Expert, Rows, Trained]:
     """Train and score one built-in expert. Raises DatasetError."""
+
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
 
@@ -81,7 +82,9 @@ def make_expert(
     encoded = [encode(backbone, row, identity.suffix) for part in rows.values() for row in part]
     longest = max(row.num_tokens for row in encoded)
     if longest > MAX_ROW_TOKENS:
-        raise DatasetError(Path(identity.name), None, f"a row has {longest} tokens, more than {MAX_ROW_TOKENS}; shorten it")
+        raise DatasetError(
+            Path(identity.name), None, f"a row has {longest} tokens, more than {MAX_ROW_TOKENS}; shorten it"
+        )
     trained = train(backbone, encoded, config, listener.on_training)
     card = ExpertCard(
         **{field: getattr(identity, field) for field in Identity.__dataclass_fields__},
@@ -112,7 +115,12 @@ def dev_rows(data: Path, name: str, limit: int = 120) -> list[TrainingRow]:
 
 
 def score(
-    expert: Expert, backbone: Backbone, of: Dataset, rows: Sequence[TrainingRow], calculate: Calculate, listener: Listener
+    expert: Expert,
+    backbone: Backbone,
+    of: Dataset,
+    rows: Sequence[TrainingRow],
+    calculate: Calculate,
+    listener: Listener,
 ) -> Metric:
     """The expert's figure on rows beside the general expert's."""
     max_tokens = 160 if of.metric == "step_f1" else 64

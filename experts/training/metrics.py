@@ -65,7 +65,9 @@ def step_texts(answer: str) -> list[str]:
     return [line for raw in answer.splitlines() if (line := _LIST_MARK.sub("", raw).strip())]
 
 
-def bootstrap_difference(first: Sequence[float], second: Sequence[float], seed: int = 0, draws: int = 2000) -> tuple[float, float]:
+def bootstrap_difference(
+    first: Sequence[float], second: Sequence[float], seed: int = 0, draws: int = 2000
+) -> tuple[float, float]:
     """95 % interval of the mean of first - second over the same rows (paired bootstrap, percentiles)."""
     differences = [a - b for a, b in zip(first, second, strict=True)]
     rng, count = random.Random(seed), len(differences)

@@ -18,7 +18,7 @@ _LONGEST_TOPIC = 320
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One expert: its identity, its sets with the tokens that each may spend, and the share of rows the project makes."""
+    """One expert: its identity, the tokens that each of its sets may spend, and those of rows the project makes."""
 
     name: str
     description: str
@@ -47,7 +47,10 @@ RECIPES = (
         {"mawps": 19000, "svamp": 12000, "gsm8k_pot": 8000},
         synthetic_tokens=21000,
         tool="calculator",
-        gate=GateRules(keywords=("multiply", "divide", "subtract", "percent", "sum", "total", "how much"), patterns=(r"\d+\s*[-+*/x]\s*\d+",)),
+        gate=GateRules(
+            keywords=("multiply", "divide", "subtract", "percent", "sum", "total", "how much"),
+            patterns=(r"\d+\s*[-+*/x]\s*\d+",),
+        ),
     ),
     Recipe(
         "code",
@@ -63,7 +66,9 @@ RECIPES = (
         {"sql_wikisql": 19000, "sql_advising": 9000},
         synthetic_tokens=32000,
         tool="sql",
-        gate=GateRules(keywords=("database", "table", "records", "query", "sql"), patterns=(r"\bhow many \w+ (are|have)\b",)),
+        gate=GateRules(
+            keywords=("database", "table", "records", "query", "sql"), patterns=(r"\bhow many \w+ (are|have)\b",)
+        ),
     ),
     Recipe(
         "law",
@@ -98,7 +103,9 @@ _IN_COMPANY = frozenset(("cuad_clause_type", "medquad_qtype", "medquad", "conala
 _REQUESTS = {"cuad_clause_type": ("\nClause: ", _LAW_REQUESTS), "medquad_qtype": ("\nPassage: ", _MEDICAL_REQUESTS)}
 
 
-def training_rows(recipe: Recipe, data: Path, count_tokens: Callable[[TrainingRow], int], calculate: Calculate, seed: int) -> dict[str, list[TrainingRow]]:
+def training_rows(
+    recipe: Recipe, data: Path, count_tokens: Callable[[TrainingRow], int], calculate: Calculate, seed: int
+) -> dict[str, list[TrainingRow]]:
     """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
     rng = random.Random(f"{recipe.name}-{seed}")
     chosen: dict[str, list[TrainingRow]] = {}
@@ -167,7 +174,9 @@ def _asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
     return replace(row, parts=PromptParts(rng.choice(requests).format(x=row.parts.task.partition(mark)[2])))
 
 
-def _synthetic(recipe: Recipe, data: Path, count_tokens: Callable[[TrainingRow], int], calculate: Calculate, rng: random.Random) -> list[TrainingRow]:
+def _synthetic(
+    recipe: Recipe, data: Path, count_tokens: Callable[[TrainingRow], int], calculate: Calculate, rng: random.Random
+) -> list[TrainingRow]:
     topics = _topics(data, rng)
     budget, rows = recipe.synthetic_tokens, list[TrainingRow]()
     while budget > 0:
@@ -180,7 +189,9 @@ def _synthetic(recipe: Recipe, data: Path, count_tokens: Callable[[TrainingRow],
 def _made(name: str, rng: random.Random, topics: list[Topic], calculate: Calculate, number: int) -> list[TrainingRow]:
     if name == "sql" and rng.random() < 0.5:
         query = draw_query(rng, number=rng.random() < 0.6)
-        return [TrainingRow(f"synthetic-{number}", PromptParts(query.question, context=query.tables), query.sql, query.sql)]
+        return [
+            TrainingRow(f"synthetic-{number}", PromptParts(query.question, context=query.tables), query.sql, query.sql)
+        ]
     composed = compose(rng, topics, calculate)
     if name == "planner":
         response = plan_text([(piece.step, piece.expert) for piece in composed.steps])

@@ -71,7 +71,7 @@ def _row(path: Path, number: int, raw: dict[str, Any]) -> TrainingRow:
 
 
 def sql_parts(prompt: str) -> PromptParts:
-    """`Tables: …` / `Question: …` / `SQL:` in the layout of the service: the question is the task, the tables the tool's context."""
+    """`Tables: …`, `Question: …`, `SQL:` in the service's layout: the tables are the tool's context."""
     tables, _, rest = prompt.partition("\nQuestion:")
     question = rest.removesuffix("SQL:").strip()
     return PromptParts(question or prompt, context=tables.replace("Table:", "Tables:", 1) if question else "")

@@ -125,7 +125,9 @@ def _run_epochs(
     return epoch_losses
 
 
-def _batch_loss(backbone: Backbone, replay: Replay, rows: Sequence[EncodedRow], activations: Sequence[Tensor]) -> Tensor:
+def _batch_loss(
+    backbone: Backbone, replay: Replay, rows: Sequence[EncodedRow], activations: Sequence[Tensor]
+) -> Tensor:
     """Mean cross-entropy of the answers' tokens."""
     input_ids = pad(rows)
     replay.activations = nn.utils.rnn.pad_sequence(list(activations), batch_first=True)  # [num_rows, longest, hidden]

@@ -171,10 +171,11 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
             covered.append((link.start, link.end))
             warnings.append(f"{link.value!r} was not used")
     rest = "".join(" " if any(start <= i < end for start, end in covered) else char for i, char in enumerate(step))
-    used = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
+    used = {plain(number) for number in written_numbers(call)}
     warnings += [f"{number} was not used" for number in written_numbers(rest) if plain(number) not in used]
     named = {plain(number) for number in written_numbers(step)} | {ONE_ROW}
-    return [*warnings, *(f"{number} is not in the step" for number in sorted(used - named))]
+    compared = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
+    return [*warnings, *(f"{number} is not in the step" for number in sorted(compared - named))]
 
 
 def _shortest_last(link: Link) -> int:

@@ -1,8 +1,11 @@
-"""The experts over HTTP."""
+"""The experts over HTTP: list, push, pop."""
+
+from pathlib import Path
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
+from graphs.protocols import ExpertProfile
 from orchestrator.api.injection import ServiceDependency
 
 router = APIRouter(prefix="/api/experts", tags=["experts"])
@@ -17,6 +20,11 @@ class ExpertSummary(BaseModel):
     description: str
     tool: str | None
 
+    @classmethod
+    def of(cls, profile: ExpertProfile) -> "ExpertSummary":
+        """The part of a profile that is shown."""
+        return cls.model_validate(profile, from_attributes=True)
+
 
 class ExpertPage(BaseModel):
     """The experts, by name."""
@@ -24,8 +32,28 @@ class ExpertPage(BaseModel):
     experts: list[ExpertSummary]
 
 
+class PushRequest(BaseModel):
+    """A directory on the service's machine with an expert's card and weights."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path
+
+
 @router.get("")
 async def list_experts(service: ServiceDependency) -> ExpertPage:
     """The experts that can be asked now."""
-    profiles = sorted(service.profiles(), key=lambda profile: profile.name)
-    return ExpertPage(experts=[ExpertSummary.model_validate(profile, from_attributes=True) for profile in profiles])
+    profiles = sorted(service.experts.profiles(), key=lambda profile: profile.name)
+    return ExpertPage(experts=[ExpertSummary.of(profile) for profile in profiles])
+
+
+@router.post("", status_code=201)
+async def push_expert(request: PushRequest, service: ServiceDependency) -> ExpertSummary:
+    """Attach an expert, or a new version of one; runs that go on keep theirs."""
+    return ExpertSummary.of(await service.experts.push(request.path))
+
+
+@router.delete("/{name}")
+async def pop_expert(name: str, service: ServiceDependency) -> ExpertSummary:
+    """Detach an expert; its files stay."""
+    return ExpertSummary.of(await service.experts.pop(name))

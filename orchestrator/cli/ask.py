@@ -14,9 +14,10 @@ from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import Watcher, watch_live, watch_plain, watch_silently
 from orchestrator.data_directory import running_service
 from orchestrator.errors import RunRefusedError
+from orchestrator.expert_host import OpenExperts
 from orchestrator.remote_service import RemoteService
 from orchestrator.run import Run, RunStatus
-from orchestrator.service import ClientFactory, Service
+from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def ask(
     """Answer one task and show how."""
     settings = _settings(database or [])
     question = _Question(task, _read_plan(plan) if plan else None, _watcher(as_json))
-    run = run_to_end(_answer(question, _service(settings, cast(ClientFactory, context.obj), is_own=bool(database))))
+    run = run_to_end(_answer(question, _service(settings, cast(OpenExperts, context.obj), is_own=bool(database))))
     if as_json:
         typer.echo(run_document(run))
     if run.status is not RunStatus.SUCCESS:
@@ -65,10 +66,10 @@ async def _answer(question: _Question, opening: AbstractAsyncContextManager[Serv
 
 
 def _service(
-    settings: Settings, open_client: ClientFactory, *, is_own: bool
+    settings: Settings, open_experts: OpenExperts, *, is_own: bool
 ) -> AbstractAsyncContextManager[Service | RemoteService]:
     running = None if is_own else running_service(settings.data_dir)
-    return RemoteService.open(settings, running.url) if running else Service.open(settings, open_client)
+    return RemoteService.open(settings, running.url) if running else Service.open(settings, open_experts)
 
 
 def _settings(databases: list[str]) -> Settings:

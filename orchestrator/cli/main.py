@@ -9,16 +9,23 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from graphs.errors import InvalidPlan, TaskError
-from graphs.protocols import ExpertClient
 from orchestrator.errors import RunRefusedError, SettingsInvalidError
+from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
 from orchestrator.settings import Settings
 
-_COMMANDS = ("ask", "serve", "runs", "experts", "train", "eval")
+_COMMANDS = {
+    "ask": "Answer one task and show how.",
+    "serve": "Serve the HTTP API.",
+    "runs": "Show and cancel runs.",
+    "experts": "Show, push and pop experts.",
+    "train": "Train the built-in experts anew.",
+    "eval": "Score experts beside the general one.",
+}
 _BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError)
 
 
@@ -50,6 +57,11 @@ class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The overview loads no command."""
+        self.commands = {name: TyperCommand(name, help=text) for name, text in _COMMANDS.items()}
+        super().format_help(ctx, formatter)
+
 
 app = typer.Typer(
     cls=_Commands,
@@ -64,15 +76,15 @@ def ccoe() -> None:
     """Without it typer takes an application without registered commands for an error."""
 
 
-def open_engine(settings: Settings) -> AbstractAsyncContextManager[ExpertClient]:
-    """The experts of the local engine; only here does a command load torch."""
-    return import_module("orchestrator.expert_client").open_client(settings)
+def open_engine(settings: Settings) -> AbstractAsyncContextManager[ExpertHost]:
+    """The experts of the local engine; a command that needs none does not load torch."""
+    return import_module("orchestrator.expert_client").open_engine(settings)
 
 
-def main(open_client: Any = open_engine) -> None:
+def main(open_experts: OpenExperts = open_engine) -> None:
     """Run the command line. A known error is one red line and its remedy; exit code 2: the input is at fault."""
     try:
-        get_group(app)(obj=open_client)
+        get_group(app)(obj=open_experts)
     except KNOWN_ERRORS as error:
         failure = failure_of(error)
         console = Console(stderr=True, soft_wrap=True, highlight=False)

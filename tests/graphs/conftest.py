@@ -5,9 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from scripted_client import EventList
+
+from tests.graphs.scripted_client import EventList
 
 LIBRARY = """
+BEGIN;
 CREATE TABLE members (member_id INTEGER PRIMARY KEY, name TEXT, city TEXT);
 CREATE TABLE books (book_id INTEGER PRIMARY KEY, title TEXT, genre TEXT, price REAL);
 CREATE TABLE loans (
@@ -20,6 +22,7 @@ INSERT INTO members VALUES (1, 'Ana Ruiz', 'Lima'), (2, 'Omar Haddad', 'Oslo'), 
 INSERT INTO books VALUES (1, 'Dune', 'novel', 12.5), (2, 'Emma', 'novel', 8), (3, 'Odes', 'poetry', NULL);
 INSERT INTO loans VALUES (1, 2, 1), (2, 2, 2), (3, 1, 1), (4, 2, 3);
 INSERT INTO "order" VALUES ('a', 0.1, x'00ff'), ('b', 0.2, NULL);
+COMMIT;
 """
 
 

@@ -4,12 +4,11 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from grammar_proof import accepts
-
 from graphs.errors import GenerationError
 from graphs.events import GraphEvent
 from graphs.grammar import CLOSING, TEXT_END, json_body, next_step
 from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from tests.graphs.grammar_proof import accepts
 
 TOOLS = {"math": "calculator", "sql": "sql"}
 
@@ -22,6 +21,8 @@ class ScriptedClient:
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     experts: Sequence[str] = ("code", "general", "law", "math", "planner", "sql")
     max_tokens: int = 64
+    is_loose: bool = False
+    """Takes no notice of grammars, as a remote server may."""
     prompts: list[tuple[str, Prompt]] = field(default_factory=list[tuple[str, Prompt]])
     num_closed: int = 0
 
@@ -41,8 +42,8 @@ class ScriptedClient:
         stop: Sequence[str] = (),
     ) -> AsyncIterator[Generated]:
         self.prompts.append((expert, prompt))
-        text = self._planned(prompt) if expert == "planner" else self._answer(expert, prompt)
-        if constraint is not None and not accepts(constraint.value, text):
+        text = self.write_plan(prompt) if expert == "planner" else self._answer(expert, prompt)
+        if constraint and not self.is_loose and not accepts(constraint.value, text):
             raise AssertionError(f"{text!r} is outside the grammar of {expert}")
         pieces = re.findall(r"\S+\s*|\s+", text) or [""]
         is_cut = len(pieces) > max_tokens
@@ -58,7 +59,7 @@ class ScriptedClient:
         _, wanted = self.plan[self._num_written(prompt) - 1]
         return [-0.1 if candidate == f'{wanted}"' else -3.0 for candidate in candidates]
 
-    def _planned(self, prompt: Prompt) -> str:
+    def write_plan(self, prompt: Prompt) -> str:
         number = self._num_written(prompt)
         if number == len(self.plan):
             return CLOSING

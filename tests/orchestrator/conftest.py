@@ -57,8 +57,8 @@ async def service(redis: Redis, settings: Settings) -> AsyncGenerator[Service]:
 
 @pytest.fixture
 def experts(service: Service) -> ScriptedExperts:
-    assert isinstance(service.client, ScriptedExperts)
-    return service.client
+    assert isinstance(service.experts, ScriptedExperts)
+    return service.experts
 
 
 async def check_keys(client: Redis) -> None:

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from experts.errors import UnknownExpert
 from graphs.errors import GenerationError
 from graphs.joiner import INSTRUCTION
-from graphs.protocols import Constraint, ExpertClient, ExpertProfile, Generated, Prompt
+from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from orchestrator.expert_host import ExpertHost
 from orchestrator.settings import Settings
 
 TWO_STEPS = [{"id": 1, "text": "say 48", "expert": "math"}, {"id": 2, "text": "say #1 patients", "expert": "general"}]
@@ -16,16 +19,18 @@ A_STEP_WITH_A_FAULT = [{"id": 1, "text": "crash", "expert": "general"}]
 
 
 class ScriptedExperts:
-    """An ExpertClient. `say X` says X; `wait` says a word and then nothing until `released`; `fail` and `crash` raise."""
+    """An ExpertHost. `say X` says X; `wait` says a word, then nothing until `released`; `fail` and `crash` raise."""
 
     def __init__(self) -> None:
         self.released = asyncio.Event()
         self.num_asked = 0
+        self._pushed: dict[str, ExpertProfile] = {}
 
     def profiles(self) -> Sequence[ExpertProfile]:
         return [
             ExpertProfile("general", "g1", "general", "anything"),
             ExpertProfile("math", "m1", "math", "numbers"),
+            *self._pushed.values(),
         ]
 
     async def generate(
@@ -55,13 +60,22 @@ class ScriptedExperts:
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         return [0.0 for _ in candidates]
 
+    async def push(self, directory: Path) -> ExpertProfile:
+        self._pushed[directory.name] = ExpertProfile(directory.name, "p1", "pushed", "an expert of a test")
+        return self._pushed[directory.name]
+
+    async def pop(self, name: str) -> ExpertProfile:
+        if name not in self._pushed:
+            raise UnknownExpert(name, tuple(self._pushed))
+        return self._pushed.pop(name)
+
 
 def _piece(text: str) -> Generated:
     return Generated(text, (1,), (-0.1,))
 
 
 @asynccontextmanager
-async def open_scripted_experts(settings: Settings) -> AsyncGenerator[ExpertClient]:
-    """A ClientFactory."""
+async def open_scripted_experts(settings: Settings) -> AsyncGenerator[ExpertHost]:
+    """An OpenExperts."""
     assert settings.backbone
     yield ScriptedExperts()

@@ -26,9 +26,9 @@ def test_databases_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.default_database == "shop"
 
 
-def test_of_several_databases_the_default_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCOE_DATABASES", '{"shop": "a", "ward": "b"}')
-    assert read_settings().default_database is None
+    assert read_settings().default_database == "shop"
     assert read_settings(database="ward").default_database == "ward"
 
 
@@ -38,7 +38,7 @@ def test_of_several_databases_the_default_is_named(monkeypatch: pytest.MonkeyPat
         ("CCOE_PORT", "http", "integer"),
         ("CCOE_PORT", "70000", "65535"),
         ("CCOE_DATABASES", "shop=/data/shop.sqlite", "JSON object"),
-        ("CCOE_DATABASES", "[1]", "mapping"),
+        ("CCOE_DATABASES", "[1]", "dictionary"),
         ("CCOE_MAX_CONCURRENT_RUNS", "0", "greater"),
         ("CCOE_TENANT", "a:b", "pattern"),
         ("CCOE_DATABASE", "shop", "CCOE_DATABASES"),

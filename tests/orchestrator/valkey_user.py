@@ -9,7 +9,8 @@ from orchestrator.embedded_valkey import EmbeddedValkey
 
 async def main(data_dir: Path) -> None:
     async with EmbeddedValkey(data_dir):
-        print("up", flush=True)
+        sys.stdout.write("up\n")
+        sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)
 
 

@@ -8,7 +8,7 @@ from experts.training.synthesis.vocabulary import FIRST_NAMES
 
 @dataclass(frozen=True, slots=True)
 class Calculation:
-    """How a task asks (`said`), how the plan's step says it (`step`, with `{a}`, `{b}` for results), what is computed."""
+    """How a task asks (`said`), how the plan says it (`step`, `{a}` and `{b}` are results), what is computed."""
 
     said: str
     step: str
@@ -33,7 +33,11 @@ _ONE = (
     ("How much would {x} of them be?", "Multiply {a} by {x}", "{a} * {x}"),
     ("What would {x} of these cost in total?", "Multiply {a} by {x}", "{a} * {x}"),
     ("How much is that over {x} weeks?", "Multiply {a} by {x}", "{a} * {x}"),
-    ("If {x} people share {it} equally, how much does each get?", "If {x} people share {a} equally, how much does each get?", "{a} / {x}"),
+    (
+        "If {x} people share {it} equally, how much does each get?",
+        "If {x} people share {a} equally, how much does each get?",
+        "{a} / {x}",
+    ),
     ("Split {it} evenly among {x} teams.", "Split {a} evenly among {x} teams.", "{a} / {x}"),
     ("If {x} more arrive, how many are there?", "Add {x} to {a}", "{a} + {x}"),
     ("How many remain after {x} are removed?", "Subtract {x} from {a}", "{a} - {x}"),
@@ -52,7 +56,17 @@ _TWO = (
     ("By how much is the first larger than the second?", "Subtract {b} from {a}", "{a} - {b}"),
     ("What is the average of {both}?", "What is the average of {a} and {b}?", "({a} + {b}) / 2"),
 )
-_IT = ("it", "that", "the result", "that number", "this number", "the answer", "that amount", "this value", "the number found")
+_IT = (
+    "it",
+    "that",
+    "the result",
+    "that number",
+    "this number",
+    "the answer",
+    "that amount",
+    "this value",
+    "the number found",
+)
 _BOTH = ("both", "both results", "the two", "the two results", "these two numbers", "the two numbers", "both numbers")
 _STORIES = (
     ("{n} packs {x} crates with {y} jars in each. How many jars is that?", "{x} * {y}"),
@@ -68,7 +82,10 @@ _STORIES = (
     ("What is {z} minus {x}?", "{z} - {x}"),
     ("A class of {x} pupils each pays {y} euros, and the bus costs {w} euros. How much is left?", "{x} * {y} - {w}"),
     ("{n} buys {x} pens at {y} euros each and a bag for {w} euros. What is the total?", "{x} * {y} + {w}"),
-    ("A worker is paid {x} dollars an hour for {y} hours and gets a bonus of {w} dollars. What is the pay?", "{x} * {y} + {w}"),
+    (
+        "A worker is paid {x} dollars an hour for {y} hours and gets a bonus of {w} dollars. What is the pay?",
+        "{x} * {y} + {w}",
+    ),
 )
 
 
@@ -91,6 +108,12 @@ def story(rng: random.Random) -> Calculation:
     """A short story with its own numbers."""
     text, expression = rng.choice(_STORIES)
     x = rng.randint(2, 60)
-    fill: dict[str, object] = {"n": rng.choice(FIRST_NAMES), "x": x, "y": rng.randint(2, 90), "z": x * rng.randint(2, 30), "w": rng.randint(5, 50)}
+    fill: dict[str, object] = {
+        "n": rng.choice(FIRST_NAMES),
+        "x": x,
+        "y": rng.randint(2, 90),
+        "z": x * rng.randint(2, 30),
+        "w": rng.randint(5, 50),
+    }
     text = text.format(**fill)
     return Calculation(text, text, expression.format(**fill))

@@ -8,7 +8,7 @@ from experts.training.synthesis.vocabulary import ENTITIES, Entity, name_of
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, the tables it is asked over (as the SQL tool writes them), the query and a plausible scalar result."""
+    """A question, the tables it is asked over (as the SQL tool writes them), the query, and a plausible result."""
 
     question: str
     tables: str
@@ -67,13 +67,22 @@ _COMPARE = (
     ("How many {p} have less than {x} {c}?", "<"),
     ("How many {p} have a {c} of at least {x}?", ">="),
 )
-_REVERSE = ("Which {s} has {c} {v}?", "List the {p} with {c} {v}.", "Which {p} have the {c} {v}?", "Name all {p} whose {c} is {v}.")
+_REVERSE = (
+    "Which {s} has {c} {v}?",
+    "List the {p} with {c} {v}.",
+    "Which {p} have the {c} {v}?",
+    "Name all {p} whose {c} is {v}.",
+)
 
 
 def draw_query(rng: random.Random, *, number: bool = False) -> Query:
     """One question. With `number`, one whose result is a number."""
     entity = rng.choice(ENTITIES)
-    kinds = (_lookup, _lookup, _lookup, _count, _count, _total, _whole, _compare) if number else (_lookup_text, _best, _reverse)
+    kinds = (
+        (_lookup, _lookup, _lookup, _count, _count, _total, _whole, _compare)
+        if number
+        else (_lookup_text, _best, _reverse)
+    )
     question, sql = rng.choice(kinds)(entity, rng)
     result = str(rng.randint(2, 900)) if number else name_of(entity, rng)
     return Query(question, _tables(entity, rng), sql, result, number)

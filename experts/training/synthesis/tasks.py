@@ -8,8 +8,41 @@ from experts.training.synthesis import arithmetic
 from experts.training.synthesis.queries import draw_query
 
 _PLAIN_WORDS = frozenset(
-    "Multiply Divide Add Subtract What How Double Increase Reduce If Split Take Find Look Give Tell In Get Count Sum Which "
-    "Name List Write Classify Does Is Who When Where By Show Explain".split()
+    [
+        "Multiply",
+        "Divide",
+        "Add",
+        "Subtract",
+        "What",
+        "How",
+        "Double",
+        "Increase",
+        "Reduce",
+        "If",
+        "Split",
+        "Take",
+        "Find",
+        "Look",
+        "Give",
+        "Tell",
+        "In",
+        "Get",
+        "Count",
+        "Sum",
+        "Which",
+        "Name",
+        "List",
+        "Write",
+        "Classify",
+        "Does",
+        "Is",
+        "Who",
+        "When",
+        "Where",
+        "By",
+        "Show",
+        "Explain",
+    ]
 )
 
 
@@ -105,9 +138,24 @@ def _patterns() -> tuple[tuple[int, Pattern], ...]:
         (2, chain("topic", "topic")),
         (1, chain("query", "story", "on_last_two")),
         (1, chain("text_query", "query")),
-        (1, chain("story",)),
-        (1, chain("topic",)),
-        (1, chain("query",)),
+        (
+            1,
+            chain(
+                "story",
+            ),
+        ),
+        (
+            1,
+            chain(
+                "topic",
+            ),
+        ),
+        (
+            1,
+            chain(
+                "query",
+            ),
+        ),
     )
 
 

@@ -1,0 +1,96 @@
+"""The local engine as the experts of the graphs. Importing this loads torch."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from experts.card import ExpertCard
+from experts.config import BackboneConfig, EngineConfig
+from experts.engine.async_engine import AsyncEngine
+from experts.engine.events import TokenEvent
+from experts.errors import ExpertError
+from experts.prompt import PromptInput, PromptParts
+from experts.sampling_params import Grammar, SamplingParams
+from graphs.errors import GenerationError
+from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from orchestrator.expert_host import ExpertHost
+from orchestrator.settings import Settings
+
+
+class EngineClient:
+    """An ExpertHost on an AsyncEngine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def profiles(self) -> Sequence[ExpertProfile]:
+        """The registry's active experts."""
+        return [_profile(entry.card) for entry in self._engine.registry.list()]
+
+    async def generate(
+        self,
+        expert: str,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+        stop: Sequence[str] = (),
+    ) -> AsyncGenerator[Generated]:
+        """Stream the answer, greedy. Raises GenerationError."""
+        grammar = Grammar(kind=constraint.kind, value=constraint.value) if constraint else None
+        params = SamplingParams(max_tokens=max_tokens, stop=tuple(stop), grammar=grammar)
+        stream = self._engine.generate(expert, _parts(prompt), params)
+        try:
+            async with aclosing(cast(AsyncGenerator[TokenEvent], stream)) as events:
+                async for event in events:
+                    yield _generated(event)
+        except ExpertError as error:
+            raise GenerationError(expert, str(error)) from error
+
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        """Log-probabilities of whole candidates. Raises GenerationError."""
+        try:
+            return await self._engine.score(expert, _parts(prompt), candidates)
+        except ExpertError as error:
+            raise GenerationError(expert, str(error)) from error
+
+    async def push(self, directory: Path) -> ExpertProfile:
+        """Attach an expert. Raises CheckpointError."""
+        return _profile(await self._engine.push(directory))
+
+    async def pop(self, name: str) -> ExpertProfile:
+        """Detach an expert. Raises UnknownExpert."""
+        return _profile(await self._engine.pop(name))
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings) -> AsyncGenerator[ExpertHost]:
+    """Load the backbone and the experts of the settings. Raises ExpertError."""
+    backbone = BackboneConfig(source=settings.backbone, cache_dir=settings.cache_dir)
+    config = EngineConfig(backbone, experts_dir=settings.experts_dir, num_threads=settings.num_threads)
+    engine = await AsyncEngine.start(config)
+    try:
+        yield EngineClient(engine)
+    finally:
+        await engine.close()
+
+
+def _profile(card: ExpertCard) -> ExpertProfile:
+    return ExpertProfile(card.name, card.version, card.domain, card.description, card.tool, card.max_tokens)
+
+
+def _parts(prompt: Prompt) -> PromptParts:
+    inputs = tuple(PromptInput(known.id, known.text, known.result, known.token_ids) for known in prompt.inputs)
+    return PromptParts(prompt.task, inputs, prompt.step, prompt.context, prompt.forced)
+
+
+def _generated(event: TokenEvent) -> Generated:
+    return Generated(
+        event.text,
+        event.token_ids,
+        event.logprobs,
+        event.finish_reason,
+        event.usage.num_prompt_tokens if event.usage else 0,
+        event.usage.num_output_tokens if event.usage else 0,
+    )

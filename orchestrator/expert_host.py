@@ -1,0 +1,25 @@
+"""What the service needs of the experts beyond asking them."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from graphs.protocols import ExpertClient, ExpertProfile
+from orchestrator.settings import Settings
+
+
+class ExpertHost(ExpertClient, Protocol):
+    """Experts that can be pushed and popped while runs go on."""
+
+    async def push(self, directory: Path) -> ExpertProfile:
+        """Attach the expert in a directory. Raises an ExpertError if it does not fit."""
+        ...
+
+    async def pop(self, name: str) -> ExpertProfile:
+        """Detach an expert. Raises an ExpertError if there is none."""
+        ...
+
+
+OpenExperts = Callable[[Settings], AbstractAsyncContextManager[ExpertHost]]
+"""Opens the experts of the settings; they are closed with the context."""

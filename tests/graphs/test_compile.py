@@ -1,0 +1,71 @@
+"""Any plan compiles; every step runs once, after its dependencies; the joiner runs once, last."""
+
+import asyncio
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphs.compile import compile_plan, node_name
+from graphs.events import Answered, StepResult
+from graphs.plan import MAX_STEPS, Plan, Step
+from graphs.state import Results
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Random directed acyclic graphs of up to MAX_STEPS steps."""
+    count = draw(st.integers(1, MAX_STEPS))
+    steps: list[Step] = []
+    for k in range(1, count + 1):
+        needed = draw(st.sets(st.integers(1, k - 1), max_size=4)) if k > 1 else set[int]()
+        steps.append(Step(id=k, text=f"step {k}", expert="math", depends_on=tuple(needed)))
+    return Plan(steps=tuple(steps))
+
+
+def value(step: Step, results: Results) -> str:
+    return f"{step.id}({','.join(results[k].result for k in step.depends_on)})"
+
+
+def run_in_order(plan: Plan) -> dict[int, StepResult]:
+    results: dict[int, StepResult] = {}
+    for step in plan.steps:
+        results[step.id] = StepResult(id=step.id, status="success", result=value(step, results))
+    return results
+
+
+@settings(max_examples=40, deadline=None)
+@given(plans())
+def test_a_graph_finds_what_running_in_order_finds(plan: Plan) -> None:
+    started: list[int] = []
+
+    async def run_step(step: Step, results: Results) -> StepResult:
+        started.append(step.id)
+        await asyncio.sleep(0)
+        return StepResult(id=step.id, status="success", result=value(step, results))
+
+    async def join(results: Results) -> Answered:
+        started.append(0)
+        return Answered(answer=str(len(results)), source="assembled")
+
+    state: dict[str, Any] = asyncio.run(compile_plan(plan, run_step, join).ainvoke({"results": {}, "answer": None}))
+    assert sorted(started) == list(range(len(plan.steps) + 1))
+    assert started[-1] == 0
+    assert state["results"] == run_in_order(plan)
+    assert state["answer"].answer == str(len(plan.steps))
+
+
+def test_dependencies_are_real_edges_of_the_graph() -> None:
+    texts = ["a", "b", "#1 and #2", "#3"]
+    plan = Plan(steps=tuple(Step(id=k, text=text, expert="math") for k, text in enumerate(texts, start=1)))
+
+    async def run_step(step: Step, results: Results) -> StepResult:
+        return StepResult(id=step.id, status="success")
+
+    async def join(results: Results) -> Answered:
+        return Answered(answer="", source="assembled")
+
+    edges = {(edge.source, edge.target) for edge in compile_plan(plan, run_step, join).get_graph().edges}
+    assert node_name(3) == "r1.s3"
+    assert {("r1.s1", "r1.s3"), ("r1.s2", "r1.s3"), ("r1.s3", "r1.s4"), ("r1.s4", "joiner")} <= edges
+    assert ("r1.s1", "joiner") not in edges

@@ -1,0 +1,111 @@
+"""The planner writes step by step, scores the experts, and says what a plan lacks."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from graphs.errors import GenerationError
+from graphs.events import PlanToken
+from graphs.plan import Step
+from graphs.planner import Planner, without_repeats
+from graphs.protocols import Prompt
+from tests.graphs.scripted_client import EventList, ScriptedClient
+
+TASK = "How many books did Omar borrow? Multiply that by 12."
+PLAN = [("How many books did Omar borrow?", "sql"), ("Multiply #1 by 12.", "math")]
+
+
+async def test_a_plan_is_written_step_by_step_and_streamed(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN)).plan(TASK, sink)
+    assert [(step.text, step.expert, step.depends_on) for step in planned.plan.steps] == [
+        (*PLAN[0], ()),
+        (*PLAN[1], (1,)),
+    ]
+    assert planned.warnings == ()
+    streamed = "".join(event.text for event in sink.events if isinstance(event, PlanToken))
+    assert [(step["text"], step["expert"]) for step in json.loads(streamed)] == PLAN
+    assert planned.num_output_tokens > 0 and planned.num_prompt_tokens == 30
+
+
+async def test_scores_are_shares_over_all_experts_but_the_planner(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN)).plan(TASK, sink)
+    scores = planned.plan.steps[0].scores
+    assert set(scores) == {"code", "general", "law", "math", "sql"}
+    assert sum(scores.values()) == pytest.approx(1)
+    assert max(scores, key=scores.__getitem__) == "sql"
+
+
+async def test_numbers_that_no_step_reads_are_reported(sink: EventList) -> None:
+    task = TASK + " Add 1,250.5 and 7."
+    planned = await Planner(ScriptedClient(PLAN)).plan(task, sink)
+    assert planned.warnings == ("the plan leaves out 1,250.5, 7",)
+
+
+async def test_a_number_sign_of_the_task_is_no_reference(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient([("ticket No. 4", "law")])).plan("Summarise ticket #4", sink)
+    assert planned.plan.steps[0].depends_on == ()
+    assert planned.warnings == ()
+
+
+async def test_a_text_cut_off_ends_the_plan_with_a_warning(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN), max_tokens=8).plan(TASK, sink)
+    assert [step.text for step in planned.plan.steps] == [PLAN[0][0]]
+    assert "step 2 was cut off and is left out" in planned.warnings[0]
+    assert "the plan leaves out 12" in planned.warnings[1]
+
+
+async def test_a_used_up_budget_ends_the_plan_with_a_warning(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN), max_tokens=6).plan(TASK, sink)
+    assert len(planned.plan.steps) == 1
+    assert planned.warnings[0] == "the plan reached its 6 tokens and may be unfinished"
+
+
+async def test_the_most_steps_are_never_passed(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN), max_steps=1).plan(TASK, sink)
+    assert len(planned.plan.steps) == 1
+    assert planned.warnings[0] == "the plan reached its 1 steps and may be unfinished"
+
+
+@pytest.mark.parametrize(("plan", "max_tokens"), [(PLAN, 2), ([("?", "sql"), *PLAN], 512)])
+async def test_without_a_usable_first_step_the_task_is_one_step(
+    plan: Sequence[tuple[str, str]], max_tokens: int, sink: EventList
+) -> None:
+    planned = await Planner(ScriptedClient(plan), max_tokens=max_tokens).plan(TASK, sink)
+    assert [(step.text, step.expert) for step in planned.plan.steps] == [(TASK, "sql")]
+    assert planned.plan.steps[0].scores["sql"] > 0.5
+    assert len(planned.warnings) == 2
+
+
+async def test_without_a_planner_the_task_is_one_step_for_general(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(experts=["general", "math"])).plan(TASK, sink)
+    assert [(step.text, step.expert) for step in planned.plan.steps] == [(TASK, "general")]
+    assert planned.warnings == ("there is no planner; the task is one step for general",)
+
+
+class RawClient(ScriptedClient):
+    """Its planner writes the text of its first step as it stands, whatever the grammar says."""
+
+    def write_plan(self, prompt: Prompt) -> str:
+        return self.plan[0][0]
+
+
+async def test_what_breaks_the_grammar_is_an_error(sink: EventList) -> None:
+    with pytest.raises(GenerationError, match="which its grammar does not allow"):
+        await Planner(RawClient([("Sure! Here is the plan", "sql")], is_loose=True)).plan(TASK, sink)
+
+
+async def test_a_forward_reference_of_a_loose_planner_is_left_out(sink: EventList) -> None:
+    planned = await Planner(RawClient([('Add #2","expert":"', "sql")], is_loose=True)).plan(TASK, sink)
+    assert planned.plan.steps[0].text == TASK
+    assert "step 1 is left out" in planned.warnings[0]
+
+
+def test_repeated_steps_are_dropped_and_references_follow() -> None:
+    texts = ["a", "a", "b of #2", "b of #1", "c of #3 and #4"]
+    steps = [Step(id=k, text=text, expert="math") for k, text in enumerate(texts, start=1)]
+    assert [(step.id, step.text, step.depends_on) for step in without_repeats(steps)] == [
+        (1, "a", ()),
+        (2, "b of #1", (1,)),
+        (3, "c of #2 and #2", (2,)),
+    ]

@@ -1,0 +1,176 @@
+"""One step: what its expert reads, what its tool computes, and an honest result."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphs.events import StepFinished, StepResult, ToolCalled
+from graphs.plan import MAX_STEPS, Plan, Step
+from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from graphs.step_runner import StepRunner, filled_text
+from graphs.tools.calculator import Calculator
+from tests.graphs.scripted_client import EventList, ScriptedClient
+from tests.graphs.test_compile import plans
+
+TASK = "How many in #9? Multiply by 12."
+
+
+def make_plan(*steps: tuple[str, str]) -> Plan:
+    return Plan(steps=tuple(Step(id=k, text=text, expert=expert) for k, (text, expert) in enumerate(steps, start=1)))
+
+
+def success(step: int, result: str, *, token_ids: tuple[int, ...] | None = None) -> StepResult:
+    return StepResult(id=step, status="success", result=result, token_ids=token_ids)
+
+
+def runner(client: ScriptedClient, plan: Plan, sink: EventList) -> StepRunner:
+    return StepRunner(TASK, plan, client, {"calculator": Calculator()}, sink)
+
+
+async def test_a_short_result_is_filled_in_and_the_tool_computes(sink: EventList) -> None:
+    plan = make_plan(("How many?", "general"), ("Multiply #1 by 12.", "math"))
+    client = ScriptedClient(answers={"math": {"Multiply 24 by 12.": "24 * 12"}})
+    known = {1: success(1, "24", token_ids=(7,))}
+    result = await runner(client, plan, sink).run(plan.steps[1], known)
+    assert (result.status, result.result, result.call, result.tool) == ("success", "288", "24 * 12", "calculator")
+    assert result.warnings == () and result.token_ids is None
+    assert result.confidence == pytest.approx(0.905, abs=0.001)
+    [(_, prompt)] = client.prompts
+    assert [(known.id, known.text, known.result, known.token_ids) for known in prompt.inputs] == [
+        (1, "How many?", "24", (7,))
+    ]
+    types = [event.type for event in sink.events]
+    assert types[0] == "step_started" and types[-2:] == ["tool_called", "step_finished"]
+    assert [event.result for event in sink.events if isinstance(event, ToolCalled)] == ["288"]
+
+
+def test_a_long_result_stays_a_reference() -> None:
+    step = Step(id=3, text="Compare #1 with #2", expert="general")
+    assert filled_text(step, {1: success(1, "x" * 61), 2: success(2, "a\nb")}) == "Compare #1 with #2"
+    assert filled_text(step, {1: success(1, "x" * 60), 2: success(2, "b")}) == f"Compare {'x' * 60} with b"
+
+
+async def test_an_expert_without_a_tool_answers_itself(sink: EventList) -> None:
+    plan = make_plan(("Which clause?", "law"))
+    client = ScriptedClient(answers={"law": {"Which clause?": "Anti-Assignment"}})
+    result = await runner(client, plan, sink).run(plan.steps[0], {})
+    assert (result.result, result.token_ids, result.warnings) == ("Anti-Assignment", (15,), ())
+
+
+async def test_a_number_that_no_tool_computed_is_in_doubt(sink: EventList) -> None:
+    plan = make_plan(("How many?", "general"))
+    client = ScriptedClient(answers={"general": {"How many?": "12 times 30"}})
+    result = await runner(client, plan, sink).run(plan.steps[0], {})
+    assert result.warnings == ("30 comes from the expert, not from a tool",)
+
+
+async def test_the_task_itself_is_not_repeated_as_a_step(sink: EventList) -> None:
+    plan = make_plan(("What is a tort?", "law"))
+    client = ScriptedClient(answers={"law": {"What is a tort?": "A wrong."}})
+    await StepRunner("What is a tort?", plan, client, {}, sink).run(plan.steps[0], {})
+    assert client.prompts[0][1].step == ""
+
+
+async def test_what_needs_a_failed_step_is_skipped_and_says_why(sink: EventList) -> None:
+    plan = make_plan(("How many?", "sql"), ("Double #1", "math"))
+    failed = StepResult(id=1, status="error", error="sql: no row matches")
+    result = await runner(ScriptedClient(), plan, sink).run(plan.steps[1], {1: failed})
+    assert result.status == "skipped"
+    assert result.error == "it needs step 1, which was not answered (sql: no row matches)"
+    assert [event.type for event in sink.events] == ["step_finished"]
+
+
+@pytest.mark.parametrize(
+    ("expert", "answer", "reason"),
+    [
+        ("math", "24 / (2 - 2)", "divides by zero"),
+        ("math", " ".join(["24 +"] * 70) + " 24", "cut off after 64 tokens"),
+        ("law", "  \n", "wrote nothing"),
+        ("sql", "SELECT 1", "sql: this tool is not configured"),
+        ("poet", "Roses", "'poet' is no longer there"),
+        ("code", None, "the engine has stopped"),
+    ],
+)
+async def test_a_failure_is_a_result_with_a_true_reason(
+    expert: str, answer: str | None, reason: str, sink: EventList
+) -> None:
+    plan = make_plan(("Halve 24", expert))
+    client = ScriptedClient(answers={expert: {"Halve 24": answer}} if answer else {})
+    result = await runner(client, plan, sink).run(plan.steps[0], {})
+    assert result.status == "error" and result.result == ""
+    assert result.error is not None and reason in result.error
+    assert [event.result.status for event in sink.events if isinstance(event, StepFinished)] == ["error"]
+
+
+async def test_a_text_cut_off_is_in_doubt(sink: EventList) -> None:
+    plan = make_plan(("Explain", "law"))
+    client = ScriptedClient(answers={"law": {"Explain": "word " * 70}})
+    result = await runner(client, plan, sink).run(plan.steps[0], {})
+    assert result.status == "success"
+    assert result.warnings == ("cut off after 64 tokens",)
+
+
+@dataclass
+class EndlessClient(ScriptedClient):
+    """Writes a word, and then waits for ever."""
+
+    is_waiting: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def generate(
+        self,
+        expert: str,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+        stop: Sequence[str] = (),
+    ) -> AsyncIterator[Generated]:
+        try:
+            yield Generated("word ", (1,), (0.0,))
+            self.is_waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            self.num_closed += 1
+
+
+async def test_cancellation_passes_through_and_closes_the_generation(sink: EventList) -> None:
+    plan, client = make_plan(("Explain", "law")), EndlessClient()
+    running = asyncio.create_task(runner(client, plan, sink).run(plan.steps[0], {}))
+    await client.is_waiting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert client.num_closed == 1
+    assert "step_finished" not in [event.type for event in sink.events]
+
+
+class ToollessClient(ScriptedClient):
+    """Its math expert answers without a tool."""
+
+    def profiles(self) -> Sequence[ExpertProfile]:
+        return [ExpertProfile("math", "v1", "math", "no tool here")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(plans(), st.sets(st.integers(1, MAX_STEPS)))
+def test_exactly_what_needs_a_failed_step_is_skipped(plan: Plan, failing: set[int]) -> None:
+    answers = {step.text: "yes" for step in plan.steps if step.id not in failing}
+    step_runner = StepRunner(TASK, plan, ToollessClient(answers={"math": answers}), {}, EventList())
+
+    async def run_all() -> dict[int, StepResult]:
+        results: dict[int, StepResult] = {}
+        for step in plan.steps:
+            results[step.id] = await step_runner.run(step, results)
+        return results
+
+    results = asyncio.run(run_all())
+    lost: set[int] = set()
+    for step in plan.steps:
+        expected = "skipped" if lost & set(step.depends_on) else "error" if step.id in failing else "success"
+        assert results[step.id].status == expected
+        if expected != "success":
+            lost.add(step.id)

@@ -1,0 +1,68 @@
+"""The queries that can be written for a step: real names, linked values, the step's numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from graphs.tools.sql import SqlTool
+from tests.graphs.grammar_proof import accepts
+
+STEP = "How many books above 10 did Omar Haddad borrow? Only novel."
+JOIN = "FROM loans JOIN members ON loans.member_id = members.member_id"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT COUNT(*) FROM books",
+        "SELECT COUNT(DISTINCT genre) FROM books",
+        "SELECT AVG(price) FROM books WHERE genre = 'novel' AND price >= 10",
+        "SELECT title, price FROM books WHERE price < 10 OR genre != 'novel' ORDER BY price DESC LIMIT 1",
+        "SELECT title FROM books WHERE price = (SELECT MAX(price) FROM books)",
+        "SELECT MIN(title) FROM books",
+        'SELECT "group" FROM "order" WHERE "unit price" > 10',
+        f"SELECT COUNT(*) {JOIN} WHERE members.name = 'Omar Haddad'",
+        f"SELECT books.title {JOIN} JOIN books ON loans.book_id = books.book_id WHERE members.name = 'Omar Haddad'",
+        "SELECT books.title FROM books JOIN loans ON books.book_id = loans.book_id ORDER BY books.price ASC LIMIT 1",
+    ],
+)
+def test_a_query_over_the_schema_can_be_written(query: str, library: Path) -> None:
+    assert accepts(SqlTool(library).constraint(STEP).value, query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT name FROM books",
+        "SELECT * FROM books",
+        "SELECT title FROM nowhere",
+        "SELECT SUM(title) FROM books",
+        "SELECT title FROM books WHERE price > 11",
+        "SELECT title FROM books WHERE title = 'Dune'",
+        "SELECT title FROM books WHERE genre = 'Omar Haddad'",
+        "SELECT title FROM books WHERE genre = 'novel' OR 1 = 1",
+        "SELECT title FROM books; DROP TABLE books",
+        "SELECT members.name FROM members JOIN books ON members.member_id = books.book_id",
+        "DELETE FROM books",
+        "select title from books",
+        "",
+    ],
+)
+def test_nothing_else_can_be_written(query: str, library: Path) -> None:
+    assert not accepts(SqlTool(library).constraint(STEP).value, query)
+
+
+@pytest.mark.parametrize(
+    ("literal", "is_allowed"),
+    [
+        ("'Omr Hadad'", True),
+        ("'Hadad''s'", True),
+        ("'Omar'", False),
+        ("''", False),
+        ("' '", False),
+        ("'x' OR 1", False),
+    ],
+)
+def test_where_nothing_is_linked_the_steps_words_may_be_compared(literal: str, is_allowed: bool, library: Path) -> None:
+    grammar = SqlTool(library).constraint("How many did Omr Hadad's friend borrow?").value
+    assert accepts(grammar, f"SELECT COUNT(*) FROM members WHERE name = {literal}") is is_allowed

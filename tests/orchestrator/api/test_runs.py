@@ -1,0 +1,127 @@
+"""Runs over HTTP: create, read, follow, cancel."""
+
+import asyncio
+import json
+from typing import NamedTuple
+
+import httpx
+import pytest
+from httpx_sse import aconnect_sse
+
+from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
+
+
+class Event(NamedTuple):
+    """A server-sent event."""
+
+    id: str
+    name: str
+    data: str
+
+
+async def created(client: httpx.AsyncClient, **body: object) -> str:
+    response = await client.post("/api/runs", json=body)
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
+
+
+async def followed(client: httpx.AsyncClient, run_id: str, after: str | None = None) -> list[Event]:
+    headers = {"Last-Event-ID": after} if after else {}
+    async with (
+        asyncio.timeout(20),
+        aconnect_sse(client, "GET", f"/api/runs/{run_id}/events", headers=headers) as source,
+    ):
+        source.response.raise_for_status()
+        return [Event(event.id, event.event, event.data) async for event in source.aiter_sse()]
+
+
+async def test_a_run_is_accepted_followed_and_read(client: httpx.AsyncClient) -> None:
+    response = await client.post("/api/runs", json={"task": "how many patients?", "plan": TWO_STEPS})
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/api/runs/{response.json()['id']}"
+    events = await followed(client, response.json()["id"])
+    kinds = [event.name for event in events]
+    assert kinds[:2] == ["run_started", "planned"]
+    assert kinds[-2:] == ["answered", "run_finished"]
+    assert {"step_started", "step_token", "step_finished"} <= set(kinds)
+    assert all(json.loads(event.data)["type"] == event.name for event in events)
+    run = (await client.get(response.headers["Location"])).json()
+    assert (run["status"], run["steps"]["1"]["result"]) == ("success", "48")
+    assert "48 patients" in run["answer"]
+
+
+async def test_a_stream_is_resumed_behind_the_last_id(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="a task", plan=TWO_STEPS)
+    events = await followed(client, run_id)
+    for place, event in enumerate(events, start=1):
+        assert await followed(client, run_id, event.id) == events[place:]
+
+
+async def test_events_come_while_the_run_goes_on(client: httpx.AsyncClient, experts: ScriptedExperts) -> None:
+    run_id = await created(client, task="a task", plan=A_STEP_THAT_WAITS)
+    seen: list[str] = []
+    async with asyncio.timeout(20), aconnect_sse(client, "GET", f"/api/runs/{run_id}/events") as source:
+        async for event in source.aiter_sse():
+            seen.append(event.event)
+            if event.event == "step_token":
+                assert (await client.get(f"/api/runs/{run_id}")).json()["status"] == "running"
+                experts.released.set()
+    assert seen[-1] == "run_finished"
+
+
+async def test_a_run_is_cancelled_once(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="a task", plan=A_STEP_THAT_WAITS)
+    cancelled = await client.post(f"/api/runs/{run_id}/cancel")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    again = await client.post(f"/api/runs/{run_id}/cancel")
+    assert (again.status_code, again.json()["error"]["type"]) == (409, "run_ended")
+    last = json.loads((await followed(client, run_id))[-1].data)
+    assert (last["type"], last["status"]) == ("run_finished", "cancelled")
+
+
+async def test_the_newest_runs_are_listed(client: httpx.AsyncClient) -> None:
+    made = [await created(client, task=f"say {k}") for k in range(3)]
+    for run_id in made:
+        await followed(client, run_id)
+    listed = (await client.get("/api/runs", params={"limit": 2})).json()["runs"]
+    assert [run["id"] for run in listed] == made[:0:-1]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({}, "run_refused"),
+        ({"task": "  "}, "task"),
+        ({"task": "x" * 30_000}, "task"),
+        ({"task": "a task", "plan": [{"id": 1, "text": "a", "expert": "nobody"}]}, "invalid_plan"),
+        ({"task": "a task", "plan": {"steps": []}}, "invalid_plan"),
+        ({"task": "a task", "thread": "t"}, "request_invalid"),
+        ({"task": 7}, "request_invalid"),
+    ],
+)
+async def test_bad_input_gets_the_one_error_body(client: httpx.AsyncClient, body: object, kind: str) -> None:
+    response = await client.post("/api/runs", json=body)
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert set(error) == {"type", "message", "remedy"}
+    assert error["type"] == kind
+    assert error["message"]
+
+
+async def test_broken_json_gets_the_one_error_body(client: httpx.AsyncClient) -> None:
+    response = await client.post("/api/runs", content=b"{", headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]["type"]) == (422, "request_invalid")
+
+
+@pytest.mark.parametrize("path", ["/api/runs/01a2", "/api/runs/01a2/events", "/runs", "/threads", "/nothing"])
+async def test_what_is_not_there_gets_the_one_error_body(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.status_code == 404
+    assert set(response.json()["error"]) == {"type", "message", "remedy"}
+
+
+async def test_a_last_id_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="say 1")
+    response = await client.get(f"/api/runs/{run_id}/events", headers={"Last-Event-ID": "yesterday"})
+    assert response.status_code == 422
+    await followed(client, run_id)

@@ -1,0 +1,94 @@
+"""The recorder keeps every event, in order, with the tokens in groups."""
+
+import asyncio
+
+import pytest
+
+from graphs.events import Answered, Planned, StepFinished, StepResult, StepToken
+from graphs.plan import Plan, Step
+from orchestrator.errors import RunEndedError
+from orchestrator.recorder import Recorder
+from orchestrator.run import Run, Usage
+from orchestrator.run_store import RunStore
+from orchestrator.trace_store import TraceStore
+from tests.orchestrator.conditions import until
+from tests.orchestrator.records import a_run
+
+PLAN = Plan(steps=(Step(id=1, text="a", expert="x"), Step(id=2, text="b", expert="x")))
+
+
+@pytest.fixture
+async def run(runs: RunStore) -> Run:
+    run = a_run()
+    await runs.create(run)
+    return run
+
+
+@pytest.fixture
+def recorder(run: Run, runs: RunStore, traces: TraceStore) -> Recorder:
+    return Recorder(run, runs, traces)
+
+
+async def test_tokens_are_grouped_by_step_and_nothing_is_lost(recorder: Recorder, traces: TraceStore, run: Run) -> None:
+    for word in range(200):
+        await recorder.emit(StepToken(step=1 + word % 2, text=f"{word} "))
+    await recorder.close()
+    tokens = [entry.event for entry in await traces.read(run.id) if isinstance(entry.event, StepToken)]
+    assert len(tokens) < 50
+    for step in (1, 2):
+        written = "".join(token.text for token in tokens if token.step == step)
+        assert written == "".join(f"{word} " for word in range(200) if 1 + word % 2 == step)
+
+
+async def test_the_last_tokens_come_without_another_event(recorder: Recorder, traces: TraceStore, run: Run) -> None:
+    await recorder.emit(StepToken(step=1, text="a"))
+
+    async def is_written() -> bool:
+        return len(await traces.read(run.id)) == 1
+
+    await until(is_written, "the token is in the trace", seconds=2)
+
+
+async def test_tokens_stand_before_what_follows_them(recorder: Recorder, traces: TraceStore, run: Run) -> None:
+    await recorder.emit(StepToken(step=1, text="a"))
+    await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+    assert [entry.event.type for entry in await traces.read(run.id)] == ["step_token", "step_finished"]
+
+
+async def test_concurrent_steps_lose_nothing(recorder: Recorder, traces: TraceStore, run: Run) -> None:
+    results = [StepResult(id=k, status="success") for k in range(1, 40)]
+    await asyncio.gather(*(recorder.emit(StepFinished(result=result)) for result in results))
+    kept = [entry.event.result for entry in await traces.read(run.id) if isinstance(entry.event, StepFinished)]
+    assert sorted(result.id for result in kept) == [result.id for result in results]
+
+
+async def test_record_usage_and_times_follow_the_events(recorder: Recorder, runs: RunStore, run: Run) -> None:
+    result = StepResult(id=1, status="success", result="48", num_prompt_tokens=5, num_output_tokens=2, seconds=0.5)
+    await recorder.emit(Planned(plan=PLAN, num_prompt_tokens=7, num_output_tokens=20, seconds=1.5))
+    await recorder.emit(StepFinished(result=result))
+    await recorder.emit(Answered(answer="48", source="joiner", num_output_tokens=3, seconds=0.25))
+    kept = await runs.get(run.id)
+    assert (kept.plan, kept.steps, kept.answer) == (PLAN, {1: result}, "48")
+    assert recorder.usage == Usage(num_prompt_tokens=12, num_output_tokens=25)
+    timings = recorder.timings
+    assert (timings.plan, timings.steps, timings.answer) == (1.5, {1: 0.5}, 0.25)
+    assert timings.total > 0
+
+
+async def test_a_run_that_was_ended_elsewhere_is_stopped(recorder: Recorder, runs: RunStore, run: Run) -> None:
+    await runs.cancel(run.id, "no longer needed")
+    with pytest.raises(RunEndedError):
+        await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+
+
+async def test_tokens_too_stop_a_run_that_was_ended(recorder: Recorder, runs: RunStore, run: Run) -> None:
+    await runs.cancel(run.id, "no longer needed")
+
+    async def is_refused() -> bool:
+        try:
+            await recorder.emit(StepToken(step=1, text="a"))
+        except RunEndedError:
+            return True
+        return False
+
+    await until(is_refused, "a failed write reaches the one who emits", seconds=5)

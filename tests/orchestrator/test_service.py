@@ -1,0 +1,208 @@
+"""From a task or a plan to an answer, with everything kept in Redis."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from graphs.errors import InvalidPlan, TaskError
+from graphs.events import StepToken
+from orchestrator.embedded_valkey import EmbeddedValkey
+from orchestrator.errors import (
+    RedisUnavailableError,
+    RunEndedError,
+    RunNotFoundError,
+    RunRefusedError,
+    ServiceStoppingError,
+)
+from orchestrator.events import RunFinished, RunStarted, TraceEntry
+from orchestrator.run import Run, RunStatus
+from orchestrator.service import Service
+from orchestrator.settings import Settings, read_settings
+from tests.orchestrator.conditions import until
+from tests.orchestrator.scripted_experts import (
+    A_STEP_THAT_FAILS,
+    A_STEP_THAT_WAITS,
+    A_STEP_WITH_A_FAULT,
+    TWO_STEPS,
+    ScriptedExperts,
+    open_scripted_experts,
+)
+
+
+async def ended(service: Service, run: Run) -> tuple[Run, list[TraceEntry]]:
+    async with asyncio.timeout(20):
+        entries = [entry async for entry in service.events(run.id)]
+    return await service.runs.get(run.id), entries
+
+
+async def until_waiting(service: Service, run: Run) -> None:
+    """The run's step has begun to write."""
+
+    async def has_token() -> bool:
+        return any(isinstance(entry.event, StepToken) for entry in await service.traces.read(run.id))
+
+    await until(has_token, "the step writes")
+
+
+async def test_a_plan_is_run_and_kept(service: Service) -> None:
+    run, entries = await ended(service, await service.submit("how many patients?", TWO_STEPS))
+    assert run.status is RunStatus.SUCCESS
+    assert run.is_plan_given
+    assert {k: (result.status, result.result) for k, result in run.steps.items()} == {
+        1: ("success", "48"),
+        2: ("success", "48 patients"),
+    }
+    assert run.answer is not None and "48 patients" in run.answer
+    assert run.usage.num_prompt_tokens > 0
+    assert set(run.timings.steps) == {1, 2}
+    assert isinstance(entries[0].event, RunStarted)
+    assert isinstance(entries[-1].event, RunFinished)
+    assert entries[-1].event.usage == run.usage
+
+
+async def test_a_task_alone_is_planned(service: Service) -> None:
+    run, _ = await ended(service, await service.submit("say it is 7"))
+    assert run.status is RunStatus.SUCCESS
+    assert not run.is_plan_given
+    assert run.plan is not None and len(run.plan.steps) == 1
+
+
+async def test_a_plan_alone_is_its_own_task(service: Service) -> None:
+    run, _ = await ended(service, await service.submit(None, {"steps": TWO_STEPS}))
+    assert run.task == "say 48 say #1 patients"
+
+
+async def test_a_run_without_any_result_is_an_error(service: Service) -> None:
+    run, _ = await ended(service, await service.submit("a task", A_STEP_THAT_FAILS))
+    assert run.status is RunStatus.ERROR
+    assert run.error is not None and "it was told to fail" in run.error.message
+
+
+async def test_a_fault_of_the_program_ends_the_run(service: Service) -> None:
+    run, entries = await ended(service, await service.submit("a task", A_STEP_WITH_A_FAULT))
+    assert run.status is RunStatus.ERROR
+    assert run.error is not None and run.error.message == "ZeroDivisionError: it was told to crash"
+    assert isinstance(entries[-1].event, RunFinished)
+
+
+@pytest.mark.parametrize(
+    ("task", "plan", "error"),
+    [
+        (None, None, RunRefusedError),
+        ("", None, TaskError),
+        ("x" * 30_000, None, TaskError),
+        ("a task", [{"id": 1, "text": "a", "expert": "nobody"}], InvalidPlan),
+        ("a task", [{"id": 1, "text": "#1", "expert": "math"}], InvalidPlan),
+        ("a task", {"steps": TWO_STEPS, "rounds": 2}, InvalidPlan),
+        ("a task", "nonsense", InvalidPlan),
+    ],
+)
+async def test_bad_input_makes_no_run(service: Service, task: str | None, plan: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await service.submit(task, plan)
+    assert await service.runs.newest() == []
+
+
+async def test_a_plan_with_too_many_steps(settings: Settings) -> None:
+    async with Service.open(settings.model_copy(update={"max_steps": 1}), open_scripted_experts) as service:
+        with pytest.raises(RunRefusedError, match="at most 1"):
+            await service.submit("a task", TWO_STEPS)
+
+
+async def test_cancel_stops_the_run(service: Service) -> None:
+    run = await service.submit("a task", A_STEP_THAT_WAITS)
+    await until_waiting(service, run)
+    cancelled = await service.cancel(run.id)
+    assert cancelled.status is RunStatus.CANCELLED
+    _, entries = await ended(service, run)
+    assert isinstance(entries[-1].event, RunFinished)
+    with pytest.raises(RunEndedError):
+        await service.cancel(run.id)
+    with pytest.raises(RunNotFoundError):
+        await service.cancel("01a2")
+
+
+async def test_closing_cancels_what_runs(settings: Settings) -> None:
+    async with Service.open(settings, open_scripted_experts) as service:
+        run = await service.submit("a task", A_STEP_THAT_WAITS)
+        await until_waiting(service, run)
+        await service.stop_runs()
+        with pytest.raises(ServiceStoppingError):
+            await service.submit("another task")
+    async with Service.open(settings, open_scripted_experts) as service:
+        kept = await service.runs.get(run.id)
+        assert kept.status is RunStatus.CANCELLED
+        assert kept.error is not None and kept.error.message == "stopped by the operator"
+
+
+async def test_the_trace_is_there_after_a_restart(settings: Settings) -> None:
+    async with Service.open(settings, open_scripted_experts) as service:
+        before = await ended(service, await service.submit("a task", TWO_STEPS))
+    async with Service.open(settings, open_scripted_experts) as service:
+        assert await ended(service, before[0]) == before
+
+
+async def test_a_run_of_a_worker_that_died_is_ended_at_the_start(settings: Settings) -> None:
+    async with Service.open(settings, open_scripted_experts) as service:
+        lost = (await service.submit("a task", A_STEP_THAT_WAITS)).model_copy(update={"id": "01a2", "worker": "dead"})
+        await service.runs.create(lost)
+    async with Service.open(settings, open_scripted_experts) as service:
+        kept = await service.runs.get(lost.id)
+        assert kept.error is not None and kept.error.type == "worker_died"
+
+
+class RedisOfItsOwn:
+    """A Valkey that a test may kill, apart from the one of the fixtures."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.valkey = EmbeddedValkey(data_dir)
+        self._pid_file = data_dir / "valkey" / "valkey.pid"
+
+    @property
+    def settings(self) -> Settings:
+        return read_settings(redis_url=f"unix://{self.valkey.socket}")
+
+    def kill(self) -> None:
+        os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
+
+
+@pytest.fixture
+async def mortal(tmp_path: Path) -> AsyncIterator[RedisOfItsOwn]:
+    own = RedisOfItsOwn(tmp_path / "mortal")
+    async with own.valkey:
+        yield own
+
+
+async def test_redis_killed_midway(mortal: RedisOfItsOwn) -> None:
+    """Whoever follows is told, health says so, and the service still closes."""
+    async with asyncio.timeout(60), Service.open(mortal.settings, open_scripted_experts) as service:
+        assert isinstance(service.experts, ScriptedExperts)
+        run = await service.submit("a task", A_STEP_THAT_WAITS)
+        await until_waiting(service, run)
+        mortal.kill()
+        service.experts.released.set()
+        with pytest.raises(RedisUnavailableError):
+            await ended(service, run)
+        assert not (await service.health()).is_ready
+
+
+async def test_an_ending_that_redis_missed_is_written_when_it_is_back(mortal: RedisOfItsOwn, tmp_path: Path) -> None:
+    async with asyncio.timeout(60), Service.open(mortal.settings, open_scripted_experts) as service:
+        assert isinstance(service.experts, ScriptedExperts)
+        run = await service.submit("a task", A_STEP_THAT_WAITS)
+        await until_waiting(service, run)
+        mortal.kill()
+        service.experts.released.set()
+        await service.wait(run.id)
+        async with EmbeddedValkey(tmp_path / "mortal"):
+
+            async def is_ended() -> bool:
+                return (await service.runs.get(run.id)).status.is_terminal
+
+            await until(is_ended, "the run's end is written")
+            kept = await service.runs.get(run.id)
+            assert kept.error is not None and kept.error.type == "redis_unavailable"
