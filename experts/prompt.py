@@ -34,13 +34,13 @@ class PromptInput:
 
 @dataclass(frozen=True, slots=True)
 class PromptParts:
-    """The parts of a prompt, in their order. `forced` is the beginning of the answer, already decided."""
+    """The parts of a prompt, in their order. `forced` is the beginning of the answer, already decided, in segments."""
 
     task: str
     inputs: tuple[PromptInput, ...] = ()
     step: str = ""
     context: str = ""
-    forced: str = ""
+    forced: tuple[str, ...] = ()
 
 
 class PromptRenderer:
@@ -65,7 +65,8 @@ class PromptRenderer:
             ids += self._encode(f"Step: {parts.step}\n")
         if parts.context:
             ids += self._encode(f"{parts.context}\n")
-        return [*ids, *self._encode(suffix + self._closing, template=True), *self._encode(parts.forced)]
+        ids += self._encode(suffix + self._closing, template=True)
+        return ids + [token_id for segment in parts.forced for token_id in self._encode(segment)]
 
     def render_messages(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Token ids of a chat, by the tokenizer's own template."""

@@ -23,11 +23,11 @@ GENERAL = "general"
 
 @dataclass(slots=True)
 class _Draft:
-    """A plan while it is being written; `written` is its JSON so far."""
+    """A plan while it is being written; `written` is its JSON so far, in the segments that training rows have too."""
 
     task: str
     sink: EventSink
-    written: str = OPENING
+    written: list[str] = field(default_factory=lambda: [OPENING])
     steps: list[Step] = field(default_factory=list[Step])
     warnings: list[str] = field(default_factory=list[str])
     num_prompt_tokens: int = 0
@@ -39,18 +39,19 @@ class _Draft:
 
     @property
     def prompt(self) -> Prompt:
-        return Prompt(task=self.task, forced=self.written)
+        return Prompt(task=self.task, forced=tuple(self.written))
 
     async def force(self, text: str) -> None:
         """Append what needs no decoding."""
-        self.written += text
+        self.written.append(text)
         await self.show(text)
 
     async def show(self, text: str) -> None:
         await self.sink.emit(PlanToken(text=text))
 
     def count(self, generation: Generation) -> None:
-        self.written += generation.text
+        beginning = next_step(self.next_id) if self.steps else ""
+        self.written += [part for part in (beginning, generation.text.removeprefix(beginning)) if part]
         self.num_prompt_tokens += generation.num_prompt_tokens
         self.num_output_tokens += generation.num_output_tokens
 
@@ -91,7 +92,7 @@ class Planner:
             await self._choose(draft, step, experts)
         if not draft.steps:
             text = quotable(draft.task)
-            draft.written = OPENING
+            draft.written = [OPENING]
             draft.warnings.append("the task is one step, because the planner wrote none that can be used")
             await draft.force(json_body(text) + TEXT_END)
             await self._choose(draft, Step(id=1, text=text, expert=GENERAL), experts)

@@ -34,14 +34,15 @@ class StepInput:
 class Prompt:
     """The parts of a prompt in their fixed order: task, inputs by step, the step, its tool's context, what is forced.
 
-    The expert's own suffix comes behind the context; `forced` is the beginning of the answer, already decided.
+    The expert's own suffix comes behind the context; `forced` is the beginning of the answer, already decided, in
+    segments that are tokenised apart as they were in training.
     """
 
     task: str
     inputs: tuple[StepInput, ...] = ()
     step: str = ""
     context: str = ""
-    forced: str = ""
+    forced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

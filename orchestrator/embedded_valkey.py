@@ -18,7 +18,8 @@ from typing import Self
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError
+from redis.exceptions import TimeoutError as ConnectTimeoutError
 
 from orchestrator.errors import ValkeyFailedError
 from orchestrator.file_lock import FileLock
@@ -26,6 +27,7 @@ from orchestrator.file_lock import FileLock
 _MAX_SOCKET_PATH = 100
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
+_ANSWER_SECONDS = 10.0
 
 
 class EmbeddedValkey:
@@ -117,15 +119,15 @@ class EmbeddedValkey:
             raise ValkeyFailedError("did not start", self.log, (launched.stderr or launched.stdout).strip()[-2000:])
 
     async def _answers(self) -> bool:
-        async with self._client() as client:
-            try:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._client() as client:
                 return bool(await client.ping())
-            except (BusyLoadingError, ConnectionError, TimeoutError):
-                return False
+        except (ConnectionError, ConnectTimeoutError, TimeoutError):
+            return False
 
     async def _stop(self) -> None:
-        async with self._client() as client:
-            with suppress(ConnectionError, TimeoutError):  # gone already; the lock below tells
+        with suppress(ConnectionError, ConnectTimeoutError, TimeoutError):  # gone already; the lock below tells
+            async with asyncio.timeout(_STOP_SECONDS), self._client() as client:
                 await client.shutdown()
         server_lock = FileLock(self.directory / "server.lock")
         await server_lock.acquire(_STOP_SECONDS)
@@ -135,7 +137,7 @@ class EmbeddedValkey:
                 self.socket.parent.rmdir()
 
     def _client(self) -> Redis:
-        return Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=10)
+        return Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=None)
 
     def _log_tail(self) -> str:
         if not self.log.exists():

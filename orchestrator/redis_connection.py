@@ -1,7 +1,8 @@
 """The client of Redis: a configured one by URL, else the embedded Valkey."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 from redis.asyncio import Redis
@@ -14,7 +15,7 @@ from orchestrator.errors import RedisUnavailableError
 from orchestrator.settings import Settings
 
 _NUM_RETRIES = 4
-_SOCKET_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
 # the client has no error of its own for a password that is wrong or missing
 _SIGNS_OF_A_WRONG_PASSWORD = ("username-password pair", "uthentica")
@@ -35,11 +36,14 @@ async def redis_connection(settings: Settings) -> AsyncGenerator[Redis]:
         yield redis
 
 
-@contextmanager
-def redis_errors() -> Generator[None]:
-    """What the client raises inside becomes RedisUnavailableError."""
+@asynccontextmanager
+async def redis_errors() -> AsyncGenerator[None]:
+    """What the client raises inside becomes RedisUnavailableError, as does no answer for `_ANSWER_SECONDS`."""
     try:
-        yield
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise RedisUnavailableError(f"it gave no answer for {_ANSWER_SECONDS:.0f} s") from error
     except RedisError as error:
         reason = str(error) or type(error).__name__
         if any(sign in reason for sign in _SIGNS_OF_A_WRONG_PASSWORD):
@@ -50,9 +54,8 @@ def redis_errors() -> Generator[None]:
 @asynccontextmanager
 async def _answered(url: str) -> AsyncGenerator[Redis]:
     # asked once without retries: at the start, what is wrong is to be said at once
-    async with _client(url, num_retries=0) as redis:
-        with redis_errors():
-            await redis.ping()
+    async with _client(url, num_retries=0) as redis, redis_errors():
+        await redis.ping()
     async with _client(url, num_retries=_NUM_RETRIES) as redis:
         yield redis
 
@@ -61,7 +64,8 @@ def _client(url: str, num_retries: int) -> Redis:
     return Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=_SOCKET_SECONDS,
+        # with a timeout of its own the client waits by asyncio.wait_for, which before Python 3.12 may swallow Ctrl-C
+        socket_timeout=None,
         socket_connect_timeout=_CONNECT_SECONDS,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), num_retries),
     )

@@ -56,7 +56,7 @@ class RunStore:
 
     async def create(self, run: Run) -> None:
         """Keep a new run. Indexed first: a crash in between leaves an id without a record, never a lost record."""
-        with redis_errors():
+        async with redis_errors():
             await self._redis.sadd(self.keys.active, run.id)
             await self._redis.zadd(self.keys.runs, {run.id: run.created.timestamp()})
             await self._redis.hset(self.keys.run(run.id), mapping=_fields(run))
@@ -65,7 +65,7 @@ class RunStore:
         """Raises RunNotFoundError."""
         if not run_id.isalnum():
             raise RunNotFoundError(run_id)
-        with redis_errors():
+        async with redis_errors():
             record = cast(dict[str, str], await self._redis.hgetall(self.keys.run(run_id)))
             steps = cast(dict[str, str], await self._redis.hgetall(self.keys.steps(run_id)))
         if not record:
@@ -79,7 +79,7 @@ class RunStore:
         runs: list[Run] = []
         start = 0
         while len(runs) < limit:
-            with redis_errors():
+            async with redis_errors():
                 page = await self._redis.zrevrange(self.keys.runs, start, start + limit - 1, withscores=True)
             ids = cast(list[tuple[str, float]], page)
             if not ids:
@@ -94,7 +94,7 @@ class RunStore:
 
     async def active(self) -> list[Run]:
         """The runs that are not terminal."""
-        with redis_errors():
+        async with redis_errors():
             ids = cast(set[str], await self._redis.smembers(self.keys.active))
         runs: list[Run] = []
         for run_id in sorted(ids):
@@ -149,7 +149,7 @@ class RunStore:
 
     async def write_if_live(self, run_id: str, key: str, command: str, *arguments: str) -> None:
         """Run one Redis command on a key of the run. Raises RunEndedError, nothing written, if the run is terminal."""
-        with redis_errors():
+        async with redis_errors():
             reply = await self._write_if_live(keys=[self.keys.run(run_id), key], args=[_LIVE, command, *arguments])
         if reply is None:
             raise RunEndedError(run_id)
@@ -159,20 +159,20 @@ class RunStore:
     ) -> RunStatus:
         event = (self._run_ttl_seconds, final.model_dump_json()) if final else ("", "")
         pairs = [text for name, value in fields.items() for text in (name, json.dumps(value))]
-        with redis_errors():
+        async with redis_errors():
             status = await self._transition(keys=self.keys.of_run(run_id), args=[_LIVE, *event, at.isoformat(), *pairs])
         if status is None:
             raise RunNotFoundError(run_id)
         return RunStatus(json.loads(status))
 
     async def _leave_active(self, run_id: str) -> None:
-        with redis_errors():
+        async with redis_errors():
             await self._redis.srem(self.keys.active, run_id)
 
     async def _forget(self, run_id: str, created: float) -> int:
         if datetime.now(UTC).timestamp() - created < _FORGET_AFTER_SECONDS:
             return 0  # its record may be on the way
-        with redis_errors():
+        async with redis_errors():
             await self._redis.srem(self.keys.active, run_id)
             return await self._redis.zrem(self.keys.runs, run_id)
 

@@ -125,7 +125,7 @@ class Service:
         """What works now."""
         engine = "ok" if self.experts.profiles() else "there are no experts"
         try:
-            with redis_errors():
+            async with redis_errors():
                 await self._redis.ping()
         except RedisUnavailableError as error:
             return Health(error.message, engine)

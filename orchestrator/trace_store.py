@@ -33,7 +33,7 @@ class TraceStore:
     async def read(self, run_id: str, after: str = FROM_THE_START) -> list[TraceEntry]:
         """The entries behind `after`. Raises RunNotFoundError."""
         await self._runs.get(run_id)
-        with redis_errors():
+        async with redis_errors():
             entries = await self._redis.xrange(self._runs.keys.events(run_id), min=f"({after}")
         return [_entry(*pair) for pair in cast(list[tuple[str, dict[str, str]]], entries)]
 
@@ -53,7 +53,7 @@ class TraceStore:
                 is_ended = (await self._runs.get(run_id)).status.is_terminal
 
     async def _read_new(self, run_id: str, after: str, block: int | None) -> list[TraceEntry]:
-        with redis_errors():
+        async with redis_errors():
             reply = await self._redis.xread({self._runs.keys.events(run_id): after}, block=block)
         streams = cast(list[tuple[str, list[tuple[str, dict[str, str]]]]], reply or [])
         return [_entry(*pair) for _, entries in streams for pair in entries]

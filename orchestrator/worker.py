@@ -30,12 +30,12 @@ class Worker:
 
     async def beat(self) -> None:
         """Live for another `_LEASE_SECONDS`."""
-        with redis_errors():
+        async with redis_errors():
             await self._redis.set(self._key, "alive", ex=_LEASE_SECONDS)
 
     async def leave(self) -> None:
         """Say that this process is gone."""
-        with redis_errors():
+        async with redis_errors():
             await self._redis.delete(self._key)
 
 
@@ -43,7 +43,7 @@ async def end_abandoned_runs(redis: Redis, runs: RunStore) -> list[str]:
     """Mark the runs whose worker lives no more as failed, and return their ids. Raises RedisUnavailableError."""
     abandoned: list[str] = []
     for run in await runs.active():
-        with redis_errors():
+        async with redis_errors():
             lives = await redis.exists(runs.keys.worker(run.worker))
         if not lives:
             await runs.finish(RunFinished(run_id=run.id, status=RunStatus.ERROR, error=WORKER_DIED))

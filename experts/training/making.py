@@ -16,7 +16,8 @@ from experts.training.datasets import SYNTHETIC, Dataset, dataset
 from experts.training.evaluation import Evaluator, compare
 from experts.training.metrics import Calculate
 from experts.training.ngrams import ngram_hashes, save_ngrams
-from experts.training.recipes import Recipe, training_rows
+from experts.training.recipes import Recipe
+from experts.training.row_maker import RowMaker
 from experts.training.rows import TrainingRow, read_rows
 from experts.training.trainer import Progress, Trained, TrainerConfig, train
 
@@ -50,8 +51,8 @@ class Listener:
 def encode(backbone: Backbone, row: TrainingRow, suffix: str) -> EncodedRow:
     """A row as the service would ask it, its answer with the end-of-answer token behind."""
     prompt = PromptRenderer(backbone.tokenizer).render(row.parts, suffix)
-    answer = backbone.tokenizer.encode(row.response, add_special_tokens=False)
-    return EncodedRow((*prompt, *answer, min(backbone.eos_token_ids)), len(prompt))
+    segments = (backbone.tokenizer.encode(segment, add_special_tokens=False) for segment in row.segments)
+    return EncodedRow((*prompt, *(i for ids in segments for i in ids), min(backbone.eos_token_ids)), len(prompt))
 
 
 def make_builtin(
@@ -62,7 +63,7 @@ def make_builtin(
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
 
-    rows = training_rows(recipe, data, count, calculate, config.seed)
+    rows = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
     identity = Identity(
         recipe.name, recipe.name, recipe.description, recipe.suffix, recipe.tool, recipe.max_tokens, recipe.gate
     )

@@ -12,12 +12,20 @@ from experts.prompt import PromptParts
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One example. `target` is what a metric compares with: a final answer, a label, a query."""
+    """One example. `target` is what a metric compares with: a final answer, a label, a query.
+
+    The response is in segments, tokenised apart where the service decodes them apart.
+    """
 
     id: str
     parts: PromptParts
-    response: str
+    segments: tuple[str, ...]
     target: str = ""
+
+    @property
+    def response(self) -> str:
+        """The whole answer to learn."""
+        return "".join(self.segments)
 
     @property
     def text(self) -> str:
@@ -64,10 +72,10 @@ def _row(path: Path, number: int, raw: dict[str, Any]) -> TrainingRow:
     meta = raw.get("meta") or {}
     prompt, response = raw["prompt"].strip(), raw["response"].strip()
     if raw.get("domain") == "sql":
-        return TrainingRow(identifier, sql_parts(prompt), response, response)
+        return TrainingRow(identifier, sql_parts(prompt), (response,), response)
     if "expr" in meta:  # the tool computes the value, so the expert writes the expression alone
-        return TrainingRow(identifier, PromptParts(prompt), meta["expr"], str(meta["answer"]))
-    return TrainingRow(identifier, PromptParts(prompt), response, str(meta.get("answer", response)))
+        return TrainingRow(identifier, PromptParts(prompt), (meta["expr"],), str(meta["answer"]))
+    return TrainingRow(identifier, PromptParts(prompt), (response,), str(meta.get("answer", response)))
 
 
 def sql_parts(prompt: str) -> PromptParts:
@@ -87,12 +95,19 @@ def _plan_row(path: Path, number: int, raw: dict[str, Any], identifier: str) -> 
     texts = [str(step["text"]) for step in steps if isinstance(step, dict) and step.get("text")]
     if len(texts) != len(steps):
         raise DatasetError(path, number, "every step needs a text")
-    response = plan_text([(text, "general") for text in texts])
+    segments = plan_segments([(text, "general") for text in texts])
     style = PLAN_STYLE.format(style=path.parent.name.removeprefix("plan_"))
-    return TrainingRow(identifier, PromptParts(question.strip(), context=style), response, response)
+    return TrainingRow(identifier, PromptParts(question.strip(), context=style), segments, "".join(segments))
 
 
-def plan_text(steps: list[tuple[str, str]]) -> str:
-    """The canonical text of a plan: compact JSON, in each step id, text, expert."""
-    objects = [{"id": i, "text": text, "expert": expert} for i, (text, expert) in enumerate(steps, 1)]
-    return json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
+def plan_segments(steps: list[tuple[str, str]]) -> tuple[str, ...]:
+    """The canonical text of a plan, compact JSON, cut where the planner scores the experts and forces the best.
+
+    `[{"id":1,"text":"` · `…","expert":"` · `sql"` · `},{"id":2,"text":"` · `…","expert":"` · `math"` · `}]`
+    """
+    segments: list[str] = []
+    for number, (text, expert) in enumerate(steps, 1):
+        opening = "[" if number == 1 else "},"
+        body = json.dumps(text, ensure_ascii=False)[1:-1]
+        segments += [f'{opening}{{"id":{number},"text":"', f'{body}","expert":"', f'{expert}"']
+    return (*segments, "}]")

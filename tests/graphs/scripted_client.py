@@ -67,7 +67,7 @@ class ScriptedClient:
         return beginning + json_body(self.plan[number][0]) + TEXT_END
 
     def _num_written(self, prompt: Prompt) -> int:
-        return prompt.forced.count('"expert":"')
+        return "".join(prompt.forced).count('"expert":"')
 
     def _answer(self, expert: str, prompt: Prompt) -> str:
         try:

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from experts.training.synthesis.vocabulary import FIRST_NAMES
+from experts.training.synthesis.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ _ONE = (
     ("If {x} more arrive, how many are there?", "Add {x} to {a}", "{a} + {x}"),
     ("How many remain after {x} are removed?", "Subtract {x} from {a}", "{a} - {x}"),
     ("Take {x} away from {it}.", "Take {x} away from {a}.", "{a} - {x}"),
+    ("I want {x} times {it}.", "Multiply {a} by {x}", "{a} * {x}"),
+    ("Work out {it} times {x}.", "Multiply {a} by {x}", "{a} * {x}"),
+    ("Work out {x} percent of {it}.", "What is {x} percent of {a}?", "{a} * {x} / 100"),
+    ("Tell me what {it} divided by {x} is.", "Divide {a} by {x}", "{a} / {x}"),
+    ("Calculate {it} multiplied by {x}.", "Calculate {a} multiplied by {x}.", "{a} * {x}"),
+    ("Calculate {x} percent of {it}.", "Calculate {x} percent of {a}.", "{a} * {x} / 100"),
+    ("How many are that per group if there are {x} groups?", "Divide {a} by {x}", "{a} / {x}"),
+    ("Share {it} between {x} offices.", "Divide {a} by {x}", "{a} / {x}"),
+    ("What do we pay for {x} such items?", "Multiply {a} by {x}", "{a} * {x}"),
+    ("What is left if we use {x} of them?", "Subtract {x} from {a}", "{a} - {x}"),
+    ("How much more is {it} than {x}?", "Subtract {x} from {a}", "{a} - {x}"),
 )
 _TWO = (
     ("Add {both}.", "Add {a} and {b}", "{a} + {b}"),
@@ -54,6 +65,12 @@ _TWO = (
     ("Subtract the second from the first.", "Subtract {b} from {a}", "{a} - {b}"),
     ("Divide the first result by the second.", "Divide {a} by {b}", "{a} / {b}"),
     ("By how much is the first larger than the second?", "Subtract {b} from {a}", "{a} - {b}"),
+    ("Work out the difference between {both}.", "What is the difference between {a} and {b}?", "{a} - {b}"),
+    ("Work out how much they are together.", "Add {a} and {b}", "{a} + {b}"),
+    ("Tell me the sum of {both}.", "Add {a} and {b}", "{a} + {b}"),
+    ("How much bigger is the first one?", "Subtract {b} from {a}", "{a} - {b}"),
+    ("Calculate the product of {both}.", "Multiply {a} by {b}", "{a} * {b}"),
+    ("Calculate the sum of {both}.", "Calculate the sum of {a} and {b}.", "{a} + {b}"),
     ("What is the average of {both}?", "What is the average of {a} and {b}?", "({a} + {b}) / 2"),
 )
 _IT = (
@@ -67,7 +84,16 @@ _IT = (
     "this value",
     "the number found",
 )
-_BOTH = ("both", "both results", "the two", "the two results", "these two numbers", "the two numbers", "both numbers")
+_BOTH = (
+    "both",
+    "them",
+    "both results",
+    "the two",
+    "the two results",
+    "these two numbers",
+    "the two numbers",
+    "both numbers",
+)
 _STORIES = (
     ("{n} packs {x} crates with {y} jars in each. How many jars is that?", "{x} * {y}"),
     ("A tram makes {x} trips a day with {y} riders each. How many riders does it carry?", "{x} * {y}"),
@@ -104,12 +130,12 @@ def on_two(rng: random.Random) -> Calculation:
     return Calculation(said.format(both=rng.choice(_BOTH)), step, expression)
 
 
-def story(rng: random.Random) -> Calculation:
+def story(rng: random.Random, vocabulary: Vocabulary) -> Calculation:
     """A short story with its own numbers."""
     text, expression = rng.choice(_STORIES)
     x = rng.randint(2, 60)
     fill: dict[str, object] = {
-        "n": rng.choice(FIRST_NAMES),
+        "n": vocabulary.first_name(rng),
         "x": x,
         "y": rng.randint(2, 90),
         "z": x * rng.randint(2, 30),

@@ -1,20 +1,23 @@
 """Questions over invented tables with the query that answers them."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from experts.training.synthesis.vocabulary import ENTITIES, Entity, name_of
+from experts.training.synthesis.vocabulary import Entity, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, the tables it is asked over (as the SQL tool writes them), the query, and a plausible result."""
+    """A question as a task says it and as a plan's step does, its tables as the SQL tool writes them, the query.
 
+    The result is only plausible: no such table exists.
+    """
+
+    said: str
     question: str
     tables: str
     sql: str
     result: str
-    is_number: bool
 
 
 _LOOKUP = (
@@ -73,27 +76,68 @@ _REVERSE = (
     "Which {p} have the {c} {v}?",
     "Name all {p} whose {c} is {v}.",
 )
+_WISHES = ("I need {x}.", "I want to know {x}.", "Tell me {x}.", "Show me {x}.", "Can you get {x}?", "We need {x}.")
+_PAIRS = (
+    "What are {a} and {b}?",
+    "I need {a} and {b}.",
+    "Take {a} and {b}.",
+    "Tell me {a} and {b}.",
+    "Find {a} and {b}.",
+    "Look at {a} and at {b}.",
+    "Get {a} as well as {b}.",
+)
 
 
-def draw_query(rng: random.Random, *, number: bool = False) -> Query:
+def draw_query(rng: random.Random, vocabulary: Vocabulary, *, number: bool = False) -> Query:
     """One question. With `number`, one whose result is a number."""
-    entity = rng.choice(ENTITIES)
+    entity = rng.choice(vocabulary.entities)
     kinds = (
         (_lookup, _lookup, _lookup, _count, _count, _total, _whole, _compare)
         if number
         else (_lookup_text, _best, _reverse)
     )
-    question, sql = rng.choice(kinds)(entity, rng)
-    result = str(rng.randint(2, 900)) if number else name_of(entity, rng)
-    return Query(question, _tables(entity, rng), sql, result, number)
+    question, sql = rng.choice(kinds)(entity, vocabulary, rng)
+    said, question = _indirect(question, rng)
+    result = str(rng.randint(2, 900)) if number else vocabulary.name_of(entity, rng)
+    return Query(said, question, _tables(entity, vocabulary, rng), sql, result)
+
+
+def draw_pair(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]:
+    """Two look-ups that one sentence asks for; the second has nothing of its own to say."""
+    first, second = rng.choice(vocabulary.entities), rng.choice(vocabulary.entities)
+    second = rng.choice((first, second))
+    columns = [rng.choice(list(entity.numbers)) for entity in (first, second)]
+    names = [vocabulary.name_of(entity, rng) for entity in (first, second)]
+    asked = [f"the {_words(c)} of {n}" for c, n in zip(columns, names, strict=True)]
+    said = rng.choice(_PAIRS).format(a=asked[0], b=asked[1])
+    questions = [f"Find {asked[0]}", f"Find {asked[1]}{said[-1]}"]
+    made = [
+        Query(
+            "",
+            q,
+            _tables(e, vocabulary, rng),
+            f"SELECT {c} FROM {e.table} WHERE {e.key} = '{n}'",
+            str(rng.randint(2, 900)),
+        )
+        for q, e, c, n in zip(questions, (first, second), columns, names, strict=True)
+    ]
+    return replace(made[0], said=said), made[1]
+
+
+def _indirect(question: str, rng: random.Random) -> tuple[str, str]:
+    """Sometimes a task wishes for something instead of asking; the step still finds it."""
+    if not question.startswith("Find the ") or rng.random() < 0.4:
+        return question, question
+    said = rng.choice(_WISHES).format(x=question.removeprefix("Find ").rstrip("."))
+    return said, f"Find {said[said.index('the ') :]}"
 
 
 def _words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def _tables(entity: Entity, rng: random.Random) -> str:
-    others = [other for other in ENTITIES if other.table != entity.table]
+def _tables(entity: Entity, vocabulary: Vocabulary, rng: random.Random) -> str:
+    others = [other for other in vocabulary.entities if other.table != entity.table]
     shown = [entity, *rng.sample(others, rng.choice((0, 1, 1, 2)))]
     rng.shuffle(shown)
     return "Tables: " + "; ".join(_columns(one, rng) for one in shown)
@@ -106,52 +150,52 @@ def _columns(entity: Entity, rng: random.Random) -> str:
     return f"{entity.table}({', '.join([*identifier, entity.key, *columns])})"
 
 
-def _lookup(entity: Entity, rng: random.Random) -> tuple[str, str]:
-    column, name = rng.choice(list(entity.numbers)), name_of(entity, rng)
+def _lookup(entity: Entity, vocabulary: Vocabulary, rng: random.Random) -> tuple[str, str]:
+    column, name = rng.choice(list(entity.numbers)), vocabulary.name_of(entity, rng)
     question = rng.choice(_LOOKUP).format(c=_words(column), n=name, s=entity.singular)
     return question, f"SELECT {column} FROM {entity.table} WHERE {entity.key} = '{name}'"
 
 
-def _lookup_text(entity: Entity, rng: random.Random) -> tuple[str, str]:
-    column, name = rng.choice(list(entity.texts)), name_of(entity, rng)
+def _lookup_text(entity: Entity, vocabulary: Vocabulary, rng: random.Random) -> tuple[str, str]:
+    column, name = rng.choice(list(entity.texts)), vocabulary.name_of(entity, rng)
     question = rng.choice(_LOOKUP[:-1]).format(c=_words(column), n=name, s=entity.singular)
     return question, f"SELECT {column} FROM {entity.table} WHERE {entity.key} = '{name}'"
 
 
-def _count(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _count(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column = rng.choice(list(entity.texts))
     value = rng.choice(entity.texts[column])
     question = rng.choice(_COUNT).format(p=entity.plural, c=_words(column), v=value)
     return question, f"SELECT COUNT(*) FROM {entity.table} WHERE {column} = '{value}'"
 
 
-def _total(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _total(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column, text = rng.choice(list(entity.numbers)), rng.choice(list(entity.texts))
     value = rng.choice(entity.texts[text])
     question = rng.choice(_TOTAL).format(p=entity.plural, c=_words(column), t=_words(text), v=value)
     return question, f"SELECT SUM({column}) FROM {entity.table} WHERE {text} = '{value}'"
 
 
-def _whole(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _whole(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column, (question, function) = rng.choice(list(entity.numbers)), rng.choice(_ALL)
     filled = question.format(p=entity.plural, s=entity.singular, c=_words(column))
     return filled, f"SELECT {function.format(k=column)} FROM {entity.table}"
 
 
-def _best(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _best(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column, (question, order) = rng.choice(list(entity.numbers)), rng.choice(_BEST)
     filled = question.format(s=entity.singular, c=_words(column))
     return filled, f"SELECT {entity.key} FROM {entity.table} ORDER BY {column} {order} LIMIT 1"
 
 
-def _compare(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _compare(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column, (question, sign) = rng.choice(list(entity.numbers)), rng.choice(_COMPARE)
     bound = rng.randint(*entity.numbers[column])
     filled = question.format(p=entity.plural, c=_words(column), x=bound)
     return filled, f"SELECT COUNT(*) FROM {entity.table} WHERE {column} {sign} {bound}"
 
 
-def _reverse(entity: Entity, rng: random.Random) -> tuple[str, str]:
+def _reverse(entity: Entity, _: Vocabulary, rng: random.Random) -> tuple[str, str]:
     column = rng.choice(list(entity.texts))
     value = rng.choice(entity.texts[column])
     question = rng.choice(_REVERSE).format(s=entity.singular, p=entity.plural, c=_words(column), v=value)

@@ -5,45 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from experts.training.synthesis import arithmetic
-from experts.training.synthesis.queries import draw_query
+from experts.training.synthesis.queries import Query, draw_pair, draw_query
+from experts.training.synthesis.vocabulary import Vocabulary
 
-_PLAIN_WORDS = frozenset(
-    [
-        "Multiply",
-        "Divide",
-        "Add",
-        "Subtract",
-        "What",
-        "How",
-        "Double",
-        "Increase",
-        "Reduce",
-        "If",
-        "Split",
-        "Take",
-        "Find",
-        "Look",
-        "Give",
-        "Tell",
-        "In",
-        "Get",
-        "Count",
-        "Sum",
-        "Which",
-        "Name",
-        "List",
-        "Write",
-        "Classify",
-        "Does",
-        "Is",
-        "Who",
-        "When",
-        "Where",
-        "By",
-        "Show",
-        "Explain",
-    ]
+_STARTING_WORDS = frozenset(
+    "Multiply Divide Add Subtract What How Double Increase Reduce If Split Take Find Look Give Tell In Get Count Sum Which "
+    "Name List Write Classify Does Is Who When Where By Show Explain".split()
 )
+"""First words of a sentence that may stand in lower case behind another word; a name may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,93 +46,84 @@ class ComposedTask:
 
 Calculate = Callable[[str], str]
 """The value of an expression, as the calculator tool prints it."""
-Pattern = Callable[["_Composer"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What tasks are about, and who computes."""
+
+    vocabulary: Vocabulary
+    topics: Sequence[Topic]
+    calculate: Calculate
 
 
 class _Composer:
     """Puts pieces together in order."""
 
-    def __init__(self, rng: random.Random, topics: Sequence[Topic], calculate: Calculate) -> None:
-        self.rng, self.topics, self.calculate = rng, topics, calculate
+    def __init__(self, rng: random.Random, world: World) -> None:
+        self.rng, self.world = rng, world
         self.pieces: list[Piece] = []
 
-    def query(self) -> None:
-        query = draw_query(self.rng, number=True)
-        self.pieces.append(Piece(query.question, query.question, "sql", query.sql, query.tables, query.result))
+    def add(self, kind: str) -> None:
+        """Draw the next piece."""
+        match kind:
+            case "query" | "text_query":
+                query = draw_query(self.rng, self.world.vocabulary, number=kind == "query")
+                self._ask(query)
+            case "pair":
+                for query in draw_pair(self.rng, self.world.vocabulary):
+                    self._ask(query)
+            case "story":
+                made = arithmetic.story(self.rng, self.world.vocabulary)
+                result = self.world.calculate(made.expression)
+                self.pieces.append(Piece(made.said, made.step, "math", made.expression, result=result))
+            case "topic":
+                topic = self.rng.choice(self.world.topics)
+                self.pieces.append(Piece(topic.text, topic.text, topic.expert, topic.answer))
+            case "on_last":
+                self._calculate(arithmetic.on_one(self.rng), len(self.pieces), len(self.pieces))
+            case _:
+                self._calculate(arithmetic.on_two(self.rng), len(self.pieces) - 1, len(self.pieces))
 
-    def text_query(self) -> None:
-        query = draw_query(self.rng)
-        self.pieces.append(Piece(query.question, query.question, "sql", query.sql, query.tables, query.result))
-
-    def story(self) -> None:
-        made = arithmetic.story(self.rng)
-        self.pieces.append(Piece(made.said, made.step, "math", made.expression, result=self.calculate(made.expression)))
-
-    def topic(self) -> None:
-        topic = self.rng.choice(self.topics)
-        self.pieces.append(Piece(topic.text, topic.text, topic.expert, topic.answer))
-
-    def on_last(self) -> None:
-        self._calculate(arithmetic.on_one(self.rng), len(self.pieces), len(self.pieces))
-
-    def on_last_two(self) -> None:
-        self._calculate(arithmetic.on_two(self.rng), len(self.pieces) - 1, len(self.pieces))
+    def _ask(self, query: Query) -> None:
+        self.pieces.append(Piece(query.said, query.question, "sql", query.sql, query.tables, query.result))
 
     def _calculate(self, made: arithmetic.Calculation, first: int, second: int) -> None:
         step = made.step.format(a=f"#{first}", b=f"#{second}")
         written = made.expression.format(a=self.pieces[first - 1].result, b=self.pieces[second - 1].result)
-        self.pieces.append(Piece(made.said, step, "math", written, result=self.calculate(written)))
+        self.pieces.append(Piece(made.said, step, "math", written, result=self.world.calculate(written)))
 
 
-def _patterns() -> tuple[tuple[int, Pattern], ...]:
-    def chain(*names: str) -> Pattern:
-        def run(composer: _Composer) -> None:
-            for name in names:
-                getattr(composer, name)()
-
-        return run
-
-    return (
-        (5, chain("query", "on_last")),
-        (5, chain("query", "query", "on_last_two")),
-        (2, chain("query", "on_last", "on_last")),
-        (2, chain("query", "query", "on_last_two", "on_last")),
-        (2, chain("story", "on_last")),
-        (4, chain("story", "topic")),
-        (4, chain("topic", "story")),
-        (2, chain("query", "topic")),
-        (2, chain("topic", "query", "on_last")),
-        (3, chain("query", "on_last", "topic")),
-        (2, chain("story", "on_last", "topic")),
-        (2, chain("topic", "topic")),
-        (1, chain("query", "story", "on_last_two")),
-        (1, chain("text_query", "query")),
-        (
-            1,
-            chain(
-                "story",
-            ),
-        ),
-        (
-            1,
-            chain(
-                "topic",
-            ),
-        ),
-        (
-            1,
-            chain(
-                "query",
-            ),
-        ),
-    )
+_PATTERNS = (
+    # how often | the pieces in their order
+    (5, "query on_last"),
+    (5, "query query on_last_two"),
+    (2, "query on_last on_last"),
+    (2, "query query on_last_two on_last"),
+    (4, "pair on_last_two"),
+    (1, "pair on_last_two on_last"),
+    (2, "story on_last"),
+    (4, "story topic"),
+    (4, "topic story"),
+    (2, "query topic"),
+    (2, "topic query on_last"),
+    (3, "query on_last topic"),
+    (2, "story on_last topic"),
+    (2, "topic topic"),
+    (1, "query story on_last_two"),
+    (1, "text_query query"),
+    (1, "story"),
+    (1, "topic"),
+    (1, "query"),
+)
 
 
-def compose(rng: random.Random, topics: Sequence[Topic], calculate: Calculate) -> ComposedTask:
+def compose(rng: random.Random, world: World) -> ComposedTask:
     """One task of one to four steps."""
-    weights, patterns = zip(*_patterns(), strict=True)
-    composer = _Composer(rng, topics, calculate)
-    rng.choices(patterns, weights)[0](composer)
+    composer = _Composer(rng, world)
+    pattern = rng.choices(_PATTERNS, [weight for weight, _ in _PATTERNS])[0][1]
+    for kind in pattern.split():
+        composer.add(kind)
     pieces = composer.pieces
     said, steps = _join(rng, pieces)
     return ComposedTask(said, tuple(replace(piece, step=step) for piece, step in zip(pieces, steps, strict=True)))
@@ -176,8 +136,11 @@ def _join(rng: random.Random, pieces: Sequence[Piece]) -> tuple[str, list[str]]:
     steps: list[str] = []
     for index, piece in enumerate(pieces):
         text, step = piece.said, piece.step
+        if not text:  # the sentence before has said it
+            steps.append(step)
+            continue
         copied = text.split()[0] == step.split()[0]
-        movable = text.split()[0] in _PLAIN_WORDS
+        movable = text.split()[0] in _STARTING_WORDS
         if style == "words" and len(pieces) > 1 and movable:
             word = _order_word(rng, index, len(pieces))
             text, step = f"{word}{_lower(text)}", _lower(step) if copied else step

@@ -5,6 +5,10 @@ import json
 import signal
 from pathlib import Path
 
+from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_connection
+from orchestrator.run_store import RunStore
+from orchestrator.settings import Settings
 from tests.orchestrator.processes import ccoe, line_with, process
 from tests.orchestrator.scripted_experts import A_STEP_THAT_FAILS, A_STEP_THAT_WAITS, TWO_STEPS
 
@@ -77,13 +81,16 @@ async def test_sigterm_marks_the_run_and_exits_with_143(tmp_path: Path) -> None:
     assert json.loads((await ccoe("runs", "show", "last", "--json"))[1])["status"] == "cancelled"
 
 
-async def test_a_killed_process_leaves_a_run_that_is_ended_later(tmp_path: Path) -> None:
+async def test_a_killed_process_leaves_a_run_that_is_ended_later(tmp_path: Path, settings: Settings) -> None:
     """kill -9: its Valkey is adopted; once the dead worker's lease is over, its run is marked."""
     async with process("scripted_ccoe", "ask", "a task", "--plan", plan_file(tmp_path, A_STEP_THAT_WAITS)) as asking:
         await line_with("#1 general", asking)
         asking.kill()
         await asking.wait()
-    async with asyncio.timeout(40):
-        while (document := json.loads((await ccoe("runs", "show", "last", "--json"))[1]))["status"] == "running":
-            pass
+    document = json.loads((await ccoe("runs", "show", "last", "--json"))[1])
+    assert document["status"] == "running"
+    async with redis_connection(settings) as redis:
+        run = await RunStore(redis, Keys(settings.tenant), 1).get(document["run_id"])
+        assert await redis.expire(Keys(settings.tenant).worker(run.worker), 0)
+    document = json.loads((await ccoe("runs", "show", "last", "--json"))[1])
     assert (document["status"], document["error"]["type"]) == ("error", "worker_died")

@@ -1,0 +1,160 @@
+"""Chooses and makes the training rows of a recipe."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experts.prompt import PromptInput, PromptParts
+from experts.training.recipes import Recipe
+from experts.training.rows import TrainingRow, plan_segments, read_rows
+from experts.training.synthesis import arithmetic
+from experts.training.synthesis.queries import draw_query
+from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
+from experts.training.synthesis.vocabulary import Vocabulary
+
+MAX_TOKENS = 400
+"""A longer row of a data set is passed over."""
+_LONGEST_TOPIC = 320
+"""Characters; longer rows would make a composed task mostly one quotation."""
+_LAW_REQUESTS = (
+    "Which type of contract clause is this: {x}",
+    "Classify this contract clause: {x}",
+    "What kind of contract clause is the following: {x}",
+    "Name the type of this contract clause: {x}",
+    "What does this contract clause regulate: {x}",
+)
+_MEDICAL_REQUESTS = (
+    "What does this medical passage describe: {x}",
+    "What is this medical passage about: {x}",
+    "Classify this medical passage: {x}",
+    "Say what this medical text describes: {x}",
+)
+_IN_COMPANY = frozenset(("cuad_clause_type", "medquad_qtype", "medquad", "conala", "nl2bash"))
+_REQUESTS = {"cuad_clause_type": ("\nClause: ", _LAW_REQUESTS), "medquad_qtype": ("\nPassage: ", _MEDICAL_REQUESTS)}
+
+
+_TOPICS = (
+    # data set | expert | how many of its short rows stand in composed tasks
+    ("cuad_clause_type", "law", 160),
+    ("medquad_qtype", "medical", 130),
+    ("conala", "code", 60),
+    ("nl2bash", "code", 60),
+    ("medquad", "medical", 50),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowMaker:
+    """Draws rows from the data directory and from the synthesis, seeded."""
+
+    data: Path
+    world: World
+    count_tokens: Callable[[TrainingRow], int]
+    rng: random.Random
+
+    @classmethod
+    def load(
+        cls, data: Path, count_tokens: Callable[[TrainingRow], int], calculate: Calculate, seed: str
+    ) -> "RowMaker":
+        """Read what the composed tasks are about. Raises DatasetError."""
+        rng = random.Random(seed)
+        return cls(data, World(Vocabulary.load(), _topics(data, rng), calculate), count_tokens, rng)
+
+    def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
+        """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
+        chosen: dict[str, list[TrainingRow]] = {}
+        for name, budget in recipe.sets.items():
+            rows = read_rows(self.data / name / "train.jsonl")
+            self.rng.shuffle(rows)
+            chosen[name] = self._within([self._in_company(name, self._rephrased(name, row)) for row in rows], budget)
+        if recipe.synthetic_tokens:
+            chosen["synthetic"] = self._synthetic(recipe)
+        return chosen
+
+    def _within(self, rows: list[TrainingRow], budget: int) -> list[TrainingRow]:
+        """Rows in order until the budget is spent."""
+        taken: list[TrainingRow] = []
+        for row in rows:
+            size = self.count_tokens(row)
+            if size <= min(budget, MAX_TOKENS):
+                budget -= size
+                taken.append(row)
+            if budget < 30:
+                break
+        return taken
+
+    def _rephrased(self, name: str, row: TrainingRow) -> TrainingRow:
+        """Half of the classification rows ask as people do: no list of options."""
+        return row if self.rng.random() < 0.5 else _asked(name, row, self.rng)
+
+    def _in_company(self, name: str, row: TrainingRow) -> TrainingRow:
+        """Some rows stand as one step of a larger task, as the service asks them."""
+        text, rng, vocabulary = row.parts.task, self.rng, self.world.vocabulary
+        if name not in _IN_COMPANY or len(text) > _LONGEST_TOPIC or rng.random() < 0.65:
+            return row
+        other = rng.choice((arithmetic.story(rng, vocabulary).said, draw_query(rng, vocabulary, number=True).question))
+        task = rng.choice((f"{other} {text}", f"{text} {other}"))
+        return replace(row, parts=PromptParts(task, step=text))
+
+    def _synthetic(self, recipe: Recipe) -> list[TrainingRow]:
+        budget, rows = recipe.synthetic_tokens, list[TrainingRow]()
+        while budget > 0:
+            made = self._made(recipe.name, f"synthetic-{len(rows)}")
+            rows += made
+            budget -= sum(self.count_tokens(row) for row in made)
+        return rows
+
+    def _made(self, expert: str, identifier: str) -> list[TrainingRow]:
+        if expert == "sql" and self.rng.random() < 0.5:
+            query = draw_query(self.rng, self.world.vocabulary, number=self.rng.random() < 0.6)
+            return [TrainingRow(identifier, PromptParts(query.question, context=query.tables), (query.sql,), query.sql)]
+        composed = compose(self.rng, self.world)
+        if expert == "planner":
+            segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])
+            return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments))]
+        indices = [i for i, piece in enumerate(composed.steps) if piece.expert == expert]
+        return [_step_row(composed, i, f"{identifier}-{i}") for i in indices]
+
+
+def _topics(data: Path, rng: random.Random) -> list[Topic]:
+    """Short questions of the other domains for composed tasks."""
+    topics: list[Topic] = []
+    for name, expert, limit in _TOPICS:
+        rows = [_asked(name, row, rng) for row in read_rows(data / name / "train.jsonl")]
+        short = [row for row in rows if len(row.parts.task) <= _LONGEST_TOPIC and "#" not in row.parts.task]
+        topics += [Topic(row.parts.task, expert, row.response) for row in rng.sample(short, min(limit, len(short)))]
+    return topics + _general_topics(data, rng)
+
+
+def _general_topics(data: Path, rng: random.Random, limit: int = 60) -> list[Topic]:
+    """First questions of decomposed ones: facts of the world, which no domain expert is for."""
+    texts = [row.segments[1].removesuffix('","expert":"') for row in read_rows(data / "plan_2wiki" / "train.jsonl")]
+    plain = [text for text in texts if "\\" not in text and "#" not in text]
+    return [Topic(text, "general", "") for text in rng.sample(plain, min(limit, len(plain)))]
+
+
+def _asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
+    """A classification row in everyday words; any other row as it is."""
+    if name not in _REQUESTS:
+        return row
+    mark, requests = _REQUESTS[name]
+    return replace(row, parts=PromptParts(rng.choice(requests).format(x=row.parts.task.partition(mark)[2])))
+
+
+def _step_row(composed: ComposedTask, index: int, identifier: str) -> TrainingRow:
+    """A step as the service asks it: the task, the results it depends on, its text with the results filled in."""
+    piece = composed.steps[index]
+    needed = [k for k in range(1, index + 1) if f"#{k}" in piece.step]
+    earlier = {k: composed.steps[k - 1] for k in needed}
+    inputs = tuple(PromptInput(k, _filled(one, composed), one.result) for k, one in earlier.items())
+    text = _filled(piece, composed)
+    parts = PromptParts(composed.task, inputs, "" if text == composed.task else text, piece.context)
+    return TrainingRow(identifier, parts, (piece.written,), piece.written)
+
+
+def _filled(piece: Piece, composed: ComposedTask) -> str:
+    text = piece.step
+    for k, earlier in enumerate(composed.steps, 1):
+        text = text.replace(f"#{k}", earlier.result)
+    return text

@@ -1,0 +1,1 @@
+"""`make demo`: three multi-step tasks with names and numbers drawn anew, answered, drawn and checked."""
