@@ -27,6 +27,8 @@ class Planned(_Event):
     num_output_tokens: int = 0
     seconds: float = 0.0
     source: Literal["planner", "given"] = "planner"
+    num_drafts: int = 1
+    """Plans that were written; the one with the fewest warnings was taken."""
     warnings: tuple[str, ...] = ()
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from graphs.errors import GenerationError
-from graphs.protocols import Constraint, ExpertClient, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling
 
 Listener = Callable[[str], Awaitable[None]]
 
@@ -40,6 +40,7 @@ class Question:
     prompt: Prompt
     max_tokens: int
     constraint: Constraint | None = None
+    sampling: Sampling = GREEDY
 
 
 async def ask(client: ExpertClient, question: Question, listen: Listener) -> Generation:
@@ -48,7 +49,11 @@ async def ask(client: ExpertClient, question: Question, listen: Listener) -> Gen
     Raises GenerationError if the expert fails or its stream breaks off.
     """
     stream = client.generate(
-        question.expert, question.prompt, max_tokens=question.max_tokens, constraint=question.constraint
+        question.expert,
+        question.prompt,
+        max_tokens=question.max_tokens,
+        constraint=question.constraint,
+        sampling=question.sampling,
     )
     pieces: list[str] = []
     token_ids: list[int] = []

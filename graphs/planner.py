@@ -15,10 +15,14 @@ from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.numbers import written_numbers
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
-from graphs.protocols import Constraint, ExpertClient, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling
 
 PLANNER = "planner"
 GENERAL = "general"
+DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
+"""How the first draft of a plan and those after it are drawn."""
+_WORD = re.compile(r"\w+")
+_NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class _Draft:
 
     task: str
     sink: EventSink
+    sampling: Sampling = GREEDY
     written: list[str] = field(default_factory=lambda: [OPENING])
     steps: list[Step] = field(default_factory=list[Step])
     warnings: list[str] = field(default_factory=list[str])
@@ -63,28 +68,45 @@ class Planner:
         self._client = client
         self._max_steps = max_steps
         self._max_tokens = max_tokens
+        """Of one draft."""
 
     async def plan(self, task: str, sink: EventSink) -> Planned:
         """A valid plan for the task, with warnings for all that may be missing in it.
 
-        Raises GenerationError if the planner fails.
+        A plan with warnings is drafted again, sampled; the draft with the fewest warnings is taken. Raises
+        GenerationError if the planner fails.
         """
         started = time.perf_counter()
-        draft = _Draft(task, sink)
-        profiles = {profile.name for profile in self._client.profiles()}
-        if PLANNER in profiles:
-            await self._write(draft, sorted(profiles - {PLANNER}))
+        drafts: list[_Draft] = []
+        for sampling in DRAFTS:
+            drafts.append(await self._draft(_Draft(task, sink, sampling)))
+            if not drafts[-1].warnings or not self._has_planner:
+                break
+        best = min(drafts, key=lambda draft: len(draft.warnings))
+        return Planned(
+            plan=Plan(steps=tuple(best.steps)),
+            num_prompt_tokens=sum(draft.num_prompt_tokens for draft in drafts),
+            num_output_tokens=sum(draft.num_output_tokens for draft in drafts),
+            seconds=time.perf_counter() - started,
+            warnings=tuple(best.warnings),
+            num_drafts=len(drafts),
+        )
+
+    @property
+    def _has_planner(self) -> bool:
+        return any(profile.name == PLANNER for profile in self._client.profiles())
+
+    async def _draft(self, draft: _Draft) -> _Draft:
+        """One plan, its repeated steps dropped, with a warning for what it leaves out."""
+        if self._has_planner:
+            experts = sorted(profile.name for profile in self._client.profiles() if profile.name != PLANNER)
+            await self._write(draft, experts)
         else:
             draft.warnings.append("there is no planner; the task is one step for general")
-            draft.steps.append(Step(id=1, text=quotable(task), expert=GENERAL))
-        steps = without_repeats(draft.steps)
-        return Planned(
-            plan=Plan(steps=steps),
-            num_prompt_tokens=draft.num_prompt_tokens,
-            num_output_tokens=draft.num_output_tokens,
-            seconds=time.perf_counter() - started,
-            warnings=(*draft.warnings, *_left_out(task, steps)),
-        )
+            draft.steps.append(Step(id=1, text=quotable(draft.task), expert=GENERAL))
+        draft.steps = list(without_repeats(draft.steps))
+        draft.warnings += left_out(draft.task, draft.steps)
+        return draft
 
     async def _write(self, draft: _Draft, experts: list[str]) -> None:
         await draft.show(OPENING)
@@ -107,7 +129,9 @@ class Planner:
             draft.warnings.append(f"the plan reached its {self._max_tokens} tokens and may be unfinished")
             return None
         constraint = Constraint("lark", step_grammar(draft.task, step))
-        generation = await ask(self._client, Question(PLANNER, draft.prompt, max_tokens, constraint), draft.show)
+        generation = await ask(
+            self._client, Question(PLANNER, draft.prompt, max_tokens, constraint, draft.sampling), draft.show
+        )
         draft.count(generation)
         if not generation.is_whole:
             draft.warnings.append(f"step {step} was cut off and is left out; the plan may be unfinished")
@@ -156,10 +180,13 @@ def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(kept)
 
 
-def _left_out(task: str, steps: Sequence[Step]) -> list[str]:
-    used = {number for step in steps for number in written_numbers(step.text)}
-    missing = [number for number in written_numbers(quotable(task)) if number not in used]
-    return [f"the plan leaves out {', '.join(missing)}"] if missing else []
+def left_out(task: str, steps: Sequence[Step]) -> list[str]:
+    """A warning for each number, and each name inside a sentence, that stands in the task and in no step."""
+    texts = " ".join(step.text for step in steps)
+    used, task = {*written_numbers(texts), *_WORD.findall(texts)}, quotable(task)
+    named = dict.fromkeys((*written_numbers(task), *_NAME_INSIDE.findall(task)))
+    missing = [name for name in named if name not in used]
+    return [f"the plan leaves out {name}" for name in missing]
 
 
 def _softmax(logprobs: Sequence[float]) -> list[float]:

@@ -54,6 +54,17 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn; temperature 0 is greedy. The draws of a seed can be repeated."""
+
+    temperature: float = 0.0
+    seed: int = 0
+
+
+GREEDY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """A piece of an answer: its text and the tokens of that text, without the end token.
 
@@ -82,7 +93,7 @@ class ExpertClient(Protocol):
         *,
         max_tokens: int,
         constraint: Constraint | None = None,
-        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         """Stream the expert's answer; closing the iterator cancels it.
 

@@ -13,7 +13,7 @@ from experts.errors import ExpertError
 from experts.prompt import PromptInput, PromptParts
 from experts.sampling_params import Grammar, SamplingParams
 from graphs.errors import GenerationError
-from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from orchestrator.expert_host import ExpertHost
 from orchestrator.settings import Settings
 
@@ -35,11 +35,13 @@ class EngineClient:
         *,
         max_tokens: int,
         constraint: Constraint | None = None,
-        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncGenerator[Generated]:
-        """Stream the answer, greedy. Raises GenerationError."""
+        """Stream the answer. Raises GenerationError."""
         grammar = Grammar(kind=constraint.kind, value=constraint.value) if constraint else None
-        params = SamplingParams(max_tokens=max_tokens, stop=tuple(stop), grammar=grammar)
+        params = SamplingParams(
+            max_tokens=max_tokens, temperature=sampling.temperature, seed=sampling.seed, grammar=grammar
+        )
         stream = self._engine.generate(expert, _parts(prompt), params)
         try:
             async with aclosing(cast(AsyncGenerator[TokenEvent], stream)) as events:

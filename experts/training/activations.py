@@ -72,13 +72,16 @@ def stack_of(
     """
     base, original, final_norm = backbone.model.base_model, backbone.layers, backbone.model.base_model.norm
     kept_lower, kept_upper = list(lower), list(upper)
+    implementation: Any = backbone.model.config._attn_implementation  # pyright: ignore[reportPrivateUsage]
     passing = [Passing() for _ in range(backbone.num_layers - len(kept_lower) - len(kept_upper))]
     base.layers = nn.ModuleList([*kept_lower, *passing, *kept_upper])
     base.norm = final_norm if norm else Passing()
+    backbone.model.set_attn_implementation("eager")  # a fifth faster than torch's CPU kernel for grouped queries
     try:
         yield
     finally:
         base.layers, base.norm = original, final_norm
+        backbone.model.set_attn_implementation(implementation)
 
 
 def batches(rows: Sequence[EncodedRow], max_batch_tokens: int) -> list[list[int]]:

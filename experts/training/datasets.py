@@ -1,4 +1,4 @@
-"""The data sets of the built-in experts: where they come from and under which licence."""
+"""Data sets: where they come from and under which licence."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ CC_BY = "CC BY 4.0"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One folder of the data directory (`CCOE_DATA`), with `train.jsonl` and `dev.jsonl`."""
+    """Rows of one origin; a built-in one is a folder of the data directory with `train.jsonl` and `dev.jsonl`."""
 
     name: str
     source: str
@@ -15,11 +15,14 @@ class Dataset:
     metric: str
     """How its dev rows are scored; the names are those of `experts.training.metrics`."""
     attribution: str = ""
+    max_answer_tokens: int | None = None
+    """Of an answer that is scored; None leaves it to the metric."""
 
 
 SYNTHETIC = Dataset("synthetic", "made by experts.training.synthesis, seeded", "Apache-2.0", "", "the ccoe authors")
 
 _ALL = (
+    SYNTHETIC,
     Dataset("conala", "CoNaLa, neulab/conala", "MIT", "exact_match", "Yin et al. 2018; text from Stack Overflow"),
     Dataset("django", "odashi/ase15-django-dataset", "MIT", "exact_match", "Oda et al. 2015; lines of Django, BSD-3"),
     Dataset("nl2bash", "TellinaTool/nl2bash, data", "MIT", "exact_match", "Lin et al. 2018"),
@@ -62,5 +65,10 @@ _ALL = (
 
 
 def dataset(name: str) -> Dataset:
-    """The data set of this name. Raises KeyError."""
+    """The built-in data set of this name. Raises KeyError."""
     return {one.name: one for one in _ALL}[name]
+
+
+def is_builtin(name: str) -> bool:
+    """Whether `dataset` knows this name."""
+    return any(one.name == name for one in _ALL)

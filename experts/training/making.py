@@ -22,7 +22,12 @@ from experts.training.rows import TrainingRow, read_rows
 from experts.training.trainer import Progress, Trained, TrainerConfig, train
 
 MAX_ROW_TOKENS = 1024
-Rows = Mapping[str, Sequence[TrainingRow]]
+_NUM_DEV_ROWS = {"label": 120, "step_f1": 40, "answer": 80, "query_match": 80, "exact_match": 80}
+"""Rows of a set that are scored; decoding costs more than comparing labels."""
+_MAX_ANSWER_TOKENS = {"step_f1": 128}
+_MIN_EXPERT_TOKENS = 96
+_SPARE_TOKENS = 16
+Rows = Mapping[Dataset, Sequence[TrainingRow]]
 """Rows by data set."""
 
 
@@ -35,7 +40,8 @@ class Identity:
     description: str
     suffix: str = ""
     tool: str | None = None
-    max_tokens: int = 96
+    max_tokens: int | None = None
+    """Of an answer; None: a little more than the longest of its rows."""
     gate: GateRules = GateRules()
 
 
@@ -63,39 +69,39 @@ def make_builtin(
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
 
-    rows = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
+    made = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
+    rows = {dataset(name): part for name, part in made.items()}
     identity = Identity(
         recipe.name, recipe.name, recipe.description, recipe.suffix, recipe.tool, recipe.max_tokens, recipe.gate
     )
     expert, trained = make_expert(identity, backbone, rows, config, listener)
-    metrics = [
-        score(expert, backbone, dataset(name), dev_rows(data, name), calculate, listener)
-        for name in recipe.sets
-        if dataset(name).metric
-    ]
-    return Expert(expert.card.model_copy(update={"metrics": tuple(metrics)}), expert.tensors), rows, trained
+    sets = {dataset(name): dev_rows(data, name) for name in recipe.sets if dataset(name).metric}
+    metrics = score_all(expert, backbone, sets, calculate, listener)
+    return Expert(expert.card.model_copy(update={"metrics": metrics}), expert.tensors), rows, trained
 
 
 def make_expert(
     identity: Identity, backbone: Backbone, rows: Rows, config: TrainerConfig, listener: Listener
 ) -> tuple[Expert, Trained]:
-    """Train one expert on rows. Raises DatasetError if a row is longer than what is trained on."""
-    encoded = [encode(backbone, row, identity.suffix) for part in rows.values() for row in part]
-    longest = max(row.num_tokens for row in encoded)
-    if longest > MAX_ROW_TOKENS:
-        raise DatasetError(
-            Path(identity.name), None, f"a row has {longest} tokens, more than {MAX_ROW_TOKENS}; shorten it"
-        )
+    """Train one expert on rows. Raises DatasetError naming the row that is longer than what is trained on."""
+    encoded = [_encode_bounded(backbone, row, identity, of) for of, part in rows.items() for row in part]
+    longest = max(row.num_tokens - row.num_prompt_tokens for row in encoded)
     trained = train(backbone, encoded, config, listener.on_training)
     card = ExpertCard(
-        **{field: getattr(identity, field) for field in Identity.__dataclass_fields__},
+        name=identity.name,
+        domain=identity.domain,
+        description=identity.description,
+        suffix=identity.suffix,
+        tool=identity.tool,
+        max_tokens=identity.max_tokens or max(_MIN_EXPERT_TOKENS, longest + _SPARE_TOKENS),
+        gate=identity.gate,
         version="unsaved",
         backbone_hash=backbone.hash,
         num_shared_layers=backbone.num_shared_layers,
         num_layers=backbone.num_layers,
         form=config.form,
         low_rank=trained.low_rank,
-        training_data=tuple(_training_data(name, part) for name, part in rows.items()),
+        training_data=tuple(_training_data(of, part) for of, part in rows.items()),
         training=_training_summary(config, encoded, trained),
     )
     return Expert(card, trained.tensors), trained
@@ -108,41 +114,56 @@ def save(expert: Expert, rows: Rows, directory: Path) -> ExpertCard:
     return card
 
 
-def dev_rows(data: Path, name: str, limit: int = 120) -> list[TrainingRow]:
+def dev_rows(data: Path, name: str, limit: int | None = None) -> list[TrainingRow]:
     """A seeded sample of a set's dev rows, without those whose prompt stands in its train. Raises DatasetError."""
+    limit = _NUM_DEV_ROWS[dataset(name).metric] if limit is None else limit
     seen = {row.parts.task for row in read_rows(data / name / "train.jsonl")}
     rows = [row for row in read_rows(data / name / "dev.jsonl") if row.parts.task not in seen]
     return random.Random(name).sample(rows, min(limit, len(rows)))
 
 
-def score(
-    expert: Expert,
-    backbone: Backbone,
-    of: Dataset,
-    rows: Sequence[TrainingRow],
-    calculate: Calculate,
-    listener: Listener,
-) -> Metric:
-    """The expert's figure on rows beside the general expert's."""
-    max_tokens = 160 if of.metric == "step_f1" else 64
-    evaluator = Evaluator(backbone, expert.card.suffix, calculate, max_tokens)
-    done = 0
+def score_all(
+    expert: Expert, backbone: Backbone, sets: Rows, calculate: Calculate, listener: Listener
+) -> tuple[Metric, ...]:
+    """The expert's figure on each set beside the general expert's, then on all rows of several sets together."""
+    model = backbone.assemble(expert.upper_layers(backbone))
+    metrics: list[Metric] = []
+    own_scores: list[float] = []
+    general_scores: list[float] = []
+    for of, rows in sets.items():
+        max_tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS.get(of.metric, 56)
+        evaluator, total = Evaluator(backbone, expert.card.suffix, calculate, max_tokens), 2 * len(rows)
+        own = evaluator.scores(model, rows, of.metric, _counting(listener, of.name, 0, total))
+        general = evaluator.scores(backbone.model, rows, of.metric, _counting(listener, of.name, len(rows), total))
+        metrics.append(compare(of.name, of.metric, rows, own, general))
+        own_scores += own
+        general_scores += general
+    if len(sets) == 1:
+        return tuple(metrics)
+    every = [row for rows in sets.values() for row in rows]
+    return (*metrics, compare("all", "mean", every, own_scores, general_scores))
 
+
+def _counting(listener: Listener, name: str, done: int, total: int) -> Callable[[int], None]:
     def on_done(count: int) -> None:
         nonlocal done
         done += count
-        listener.on_rows_scored(of.name, done, 2 * len(rows))
+        listener.on_rows_scored(name, done, total)
 
-    own_model = backbone.assemble(expert.upper_layers(backbone))
-    own = evaluator.scores(own_model, rows, of.metric, on_done)
-    general = evaluator.scores(backbone.model, rows, of.metric, on_done)
-    return compare(of.name, of.metric, rows, own, general)
+    return on_done
 
 
-def _training_data(name: str, rows: Sequence[TrainingRow]) -> TrainingData:
-    of = SYNTHETIC if name == "synthetic" else dataset(name)
-    ids = () if name == "synthetic" else tuple(row.id for row in rows)
-    return TrainingData(name=name, source=of.source, licence=of.licence, attribution=of.attribution, row_ids=ids)
+def _encode_bounded(backbone: Backbone, row: TrainingRow, identity: Identity, of: Dataset) -> EncodedRow:
+    encoded, limit = encode(backbone, row, identity.suffix), min(MAX_ROW_TOKENS, backbone.max_context)
+    if encoded.num_tokens > limit:
+        reason = f"row {row.id!r} has {encoded.num_tokens} tokens, more than {limit}; shorten it or leave it out"
+        raise DatasetError(Path(of.name), None, reason)
+    return encoded
+
+
+def _training_data(of: Dataset, rows: Sequence[TrainingRow]) -> TrainingData:
+    ids = () if of == SYNTHETIC else tuple(row.id for row in rows)
+    return TrainingData(name=of.name, source=of.source, licence=of.licence, attribution=of.attribution, row_ids=ids)
 
 
 def _training_summary(

@@ -5,7 +5,9 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Literal
 
+MetricName = Literal["exact_match", "label", "answer", "query_match", "step_f1"]
 Calculate = Callable[[str], str]
 """The value of an expression or program as the calculator prints it; raises ValueError if it cannot be computed."""
 

@@ -25,8 +25,8 @@ RECIPES = (
         "planner",
         "Splits a complex task into steps and names the expert of each.",
         "Plan as JSON:",
-        {"plan_strategyqa": 5000, "plan_break_high": 4000, "plan_break_low": 4000, "plan_2wiki": 3000},
-        synthetic_tokens=44000,
+        {"plan_strategyqa": 3500, "plan_break_high": 2500, "plan_break_low": 2500, "plan_2wiki": 1500},
+        synthetic_tokens=50000,
         max_tokens=640,
     ),
     Recipe(

@@ -15,7 +15,7 @@ from experts.training.synthesis.vocabulary import Vocabulary
 
 MAX_TOKENS = 400
 """A longer row of a data set is passed over."""
-_LONGEST_TOPIC = 320
+_LONGEST_TOPIC = 200
 """Characters; longer rows would make a composed task mostly one quotation."""
 _LAW_REQUESTS = (
     "Which type of contract clause is this: {x}",

@@ -38,7 +38,9 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(path, None, f"cannot be read ({error}); set CCOE_DATA to the data directory") from error
+        raise DatasetError(
+            path, None, f"cannot be read ({error}); name another file, or set CCOE_DATA to the data directory"
+        ) from error
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

@@ -15,7 +15,7 @@ from graphs.numbers import plain, written_numbers
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import format_number
 from graphs.tools.schema import Link, Schema, find_links, read_schema
-from graphs.tools.sql_grammar import query_grammar
+from graphs.tools.sql_grammar import query_grammar, without_links
 
 SAFE_FUNCTIONS = frozenset(
     {"abs", "avg", "coalesce", "count", "date", "ifnull", "instr", "julianday", "length", "like", "lower", "ltrim"}
@@ -164,13 +164,13 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     written = [text.replace("''", "'") for text in _LITERAL.findall(call)]
     known = {link.value for link in links}
     warnings = [f"{text!r} is no value that the step names" for text in dict.fromkeys(written) if text not in known]
-    covered = [(link.start, link.end) for link in links if link.value in written]
+    covered = [link for link in links if link.value in written]
     values = sorted((link for link in links if link.value.casefold() not in schema.names), key=_shortest_last)
     for link in values:
-        if not any(start <= link.start and link.end <= end for start, end in covered):
-            covered.append((link.start, link.end))
+        if not any(other.start <= link.start and link.end <= other.end for other in covered):
+            covered.append(link)
             warnings.append(f"{link.value!r} was not used")
-    rest = "".join(" " if any(start <= i < end for start, end in covered) else char for i, char in enumerate(step))
+    rest = without_links(step, covered)
     used = {plain(number) for number in written_numbers(call)}
     warnings += [f"{number} was not used" for number in written_numbers(rest) if plain(number) not in used]
     named = {plain(number) for number in written_numbers(step)} | {ONE_ROW}

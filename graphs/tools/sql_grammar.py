@@ -35,9 +35,9 @@ def query_grammar(schema: Schema, links: Sequence[Link], step: str) -> str:
     """A Lark grammar of SELECT queries over one table, or over tables joined along declared foreign keys.
 
     Text is compared with linked values of that column only; if nothing is linked, with words of the step.
-    Numbers are those of the step. It is one terminal, because the lexer is greedy.
+    Numbers are those of the step that are no part of a linked value. It is one terminal, because the lexer is greedy.
     """
-    numbers = tuple(dict.fromkeys(plain(number) for number in written_numbers(step)))
+    numbers = tuple(dict.fromkeys(plain(number) for number in written_numbers(without_links(step, links))))
     scopes = list(_scopes(schema, links))[:MAX_SCOPES]
     lines = ["start: QUERY", f"QUERY: {' | '.join(f'QUERY{i}' for i in range(len(scopes)))}"]
     for i, scope in enumerate(scopes):
@@ -54,6 +54,12 @@ def query_grammar(schema: Schema, links: Sequence[Link], step: str) -> str:
     counts = tuple(dict.fromkeys((*(number for number in numbers if number.isdigit() and int(number) > 0), "1")))
     lines.append(f"LIMIT: {_any_of(counts)}")
     return "\n".join(lines)
+
+
+def without_links(step: str, links: Sequence[Link]) -> str:
+    """The step with blanks in place of the values that it names."""
+    spans = [(link.start, link.end) for link in links]
+    return "".join(" " if any(start <= i < end for start, end in spans) else char for i, char in enumerate(step))
 
 
 def _scope_rules(i: int, scope: _Scope, has_numbers: bool, is_free: bool) -> list[str]:

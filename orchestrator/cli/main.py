@@ -12,6 +12,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from experts.errors import DatasetError
 from graphs.errors import InvalidPlan, TaskError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError
 from orchestrator.expert_host import ExpertHost, OpenExperts
@@ -23,10 +24,10 @@ _COMMANDS = {
     "serve": "Serve the HTTP API.",
     "runs": "Show and cancel runs.",
     "experts": "Show, push and pop experts.",
-    "train": "Train the built-in experts anew.",
+    "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
 }
-_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError)
+_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError)
 
 
 class _LoadedOnUse(dict[str, Any]):

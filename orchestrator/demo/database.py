@@ -7,7 +7,8 @@ from pathlib import Path
 
 BRANDS = ("Velora", "Nordrad", "Tornado", "Pedalia", "Cirrus", "Montano", "Alpina", "Brisa")
 _MODELS = (
-    "Comet Aurora Ridge Stream Pioneer Canyon Breeze Raptor Nomad Swift Cobalt Zephyr Bolt Drift Glacier Ember Orbit Quest"
+    "Comet Aurora Ridge Stream Pioneer Canyon Breeze Raptor Nomad "
+    "Swift Cobalt Zephyr Bolt Drift Glacier Ember Orbit Quest"
 ).split()
 _SCHEMA = """
 CREATE TABLE bikes (model TEXT PRIMARY KEY, brand TEXT NOT NULL, price INTEGER NOT NULL, stock INTEGER NOT NULL);
@@ -44,4 +45,4 @@ def query_one(path: Path, sql: str, *parameters: object) -> int:
 def names(path: Path, column: str) -> list[str]:
     """The distinct values of a text column of `bikes`."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return [str(row[0]) for row in connection.execute(f"SELECT DISTINCT {column} FROM bikes ORDER BY 1")]  # noqa: S608
+        return [str(row[0]) for row in connection.execute(f"SELECT DISTINCT {column} FROM bikes ORDER BY 1")]

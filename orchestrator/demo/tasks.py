@@ -12,14 +12,27 @@ _PEOPLE = ("Mina", "Tobias", "Salma", "Ravi", "Ingrid", "Kofi", "Lucia")
 
 CLAUSES = (
     # a clause of the demo's own | its type
-    ("{a} may not assign or transfer this agreement to anybody without the prior written consent of {b}.", "Anti-Assignment"),
-    ("{a} shall keep general liability insurance with a reputable insurer and name {b} as additional insured.", "Insurance"),
-    ("{a} hereby grants {b} a non-exclusive, royalty-free license to use the software and the trademarks.", "License Grant"),
+    (
+        "{a} may not assign or transfer this agreement to anybody without the prior written consent of {b}.",
+        "Anti-Assignment",
+    ),
+    (
+        "{a} shall keep general liability insurance with a reputable insurer and name {b} as additional insured.",
+        "Insurance",
+    ),
+    (
+        "{a} hereby grants {b} a non-exclusive, royalty-free license to use the software and the trademarks.",
+        "License Grant",
+    ),
     ("The total liability of {a} to {b} shall not exceed the fees paid in the preceding year.", "Cap On Liability"),
 )
 PASSAGES = (
     # a passage of the demo's own | what it describes
-    ("The condition runs in families in an autosomal recessive pattern: both parents of {p} carry one changed copy of the gene.", "inheritance"),
+    (
+        "The condition runs in families in an autosomal recessive pattern: both parents of {p} carry "
+        "one changed copy of the gene.",
+        "inheritance",
+    ),
     ("{p} may feel feverish and tired, with a dry cough, a sore throat and aching joints.", "symptoms"),
     ("Doctors may give {p} antibiotics and pain medicine, and surgery can repair the damaged valve.", "treatment"),
 )

@@ -53,6 +53,13 @@ def low_rank_expert(backbone: Backbone, name: str, seed: int = 2) -> Expert:
     return Expert(make_card(backbone, name, form="low_rank", low_rank=LowRank(rank=4, alpha=8.0)), tensors)
 
 
+def save_model(backbone: Backbone, directory: Path) -> Path:
+    """The tiny backbone as a directory that transformers loads."""
+    backbone.model.save_pretrained(directory)
+    backbone.tokenizer.save_pretrained(directory)
+    return directory
+
+
 @pytest.fixture
 def backbone() -> Backbone:
     return make_backbone()
@@ -60,11 +67,7 @@ def backbone() -> Backbone:
 
 @pytest.fixture
 def model_directory(tmp_path: Path, backbone: Backbone) -> Path:
-    """The tiny backbone as a directory that transformers loads."""
-    directory = tmp_path / "model"
-    backbone.model.save_pretrained(directory)
-    backbone.tokenizer.save_pretrained(directory)
-    return directory
+    return save_model(backbone, tmp_path / "model")
 
 
 def engine_config(model_directory: Path, experts_dir: Path, **more: Any) -> EngineConfig:

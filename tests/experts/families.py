@@ -49,7 +49,7 @@ def _sizes(**more: Any) -> dict[str, Any]:
         "max_position_embeddings": 256,
         "eos_token_id": END_ID,
         "bos_token_id": None,
-        "pad_token_id": END_ID,
+        "pad_token_id": None,  # its embedding would be zero, and with a tied head no expert could learn to end
         "initializer_range": 0.4,
     }
     return {**sizes, **more}
@@ -62,7 +62,9 @@ FAMILIES = (
     Family(
         "mistral, sliding window",
         lambda: MistralForCausalLM(
-            MistralConfig(**_sizes(tie_word_embeddings=False, sliding_window=SLIDING_WINDOW, attn_implementation="eager"))
+            MistralConfig(
+                **_sizes(tie_word_embeddings=False, sliding_window=SLIDING_WINDOW, attn_implementation="eager")
+            )
         ),
     ),
     Family(

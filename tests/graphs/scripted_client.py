@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from graphs.errors import GenerationError
 from graphs.events import GraphEvent
 from graphs.grammar import CLOSING, TEXT_END, json_body, next_step
-from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from tests.graphs.grammar_proof import accepts
 
 TOOLS = {"math": "calculator", "sql": "sql"}
@@ -39,7 +39,7 @@ class ScriptedClient:
         *,
         max_tokens: int,
         constraint: Constraint | None = None,
-        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         self.prompts.append((expert, prompt))
         text = self.write_plan(prompt) if expert == "planner" else self._answer(expert, prompt)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphs.events import StepFinished, StepResult, ToolCalled
 from graphs.plan import MAX_STEPS, Plan, Step
-from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from graphs.step_runner import StepRunner, filled_text
 from graphs.tools.calculator import Calculator
 from tests.graphs.scripted_client import EventList, ScriptedClient
@@ -127,7 +127,7 @@ class EndlessClient(ScriptedClient):
         *,
         max_tokens: int,
         constraint: Constraint | None = None,
-        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         try:
             yield Generated("word ", (1,), (0.0,))

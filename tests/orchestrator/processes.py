@@ -1,4 +1,4 @@
-"""Processes of a test: `ccoe` and users of Valkey, each killed at the end if it is still there."""
+"""Processes of a test: `ccoe` and users of Valkey, each stopped at the end if it is still there."""
 
 import asyncio
 import os
@@ -29,9 +29,14 @@ async def process(module: str, *arguments: str) -> AsyncGenerator[Process]:
     try:
         yield started
     finally:
+        # asked first: a killed one leaves its Valkey behind
         with suppress(ProcessLookupError):
+            started.terminate()
+        try:
+            await asyncio.wait_for(started.communicate(), 15)
+        except TimeoutError:
             started.kill()
-        await started.communicate()
+            await started.communicate()
 
 
 async def line_with(text: str, running: Process) -> str:

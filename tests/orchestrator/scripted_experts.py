@@ -8,7 +8,7 @@ from pathlib import Path
 from experts.errors import UnknownExpert
 from graphs.errors import GenerationError
 from graphs.joiner import INSTRUCTION
-from graphs.protocols import Constraint, ExpertProfile, Generated, Prompt
+from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from orchestrator.expert_host import ExpertHost
 from orchestrator.settings import Settings
 
@@ -40,7 +40,7 @@ class ScriptedExperts:
         *,
         max_tokens: int,
         constraint: Constraint | None = None,
-        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         self.num_asked += 1
         text = prompt.step or prompt.task

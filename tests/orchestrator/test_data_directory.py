@@ -22,7 +22,7 @@ async def test_a_service_is_found_while_it_runs(tmp_path: Path) -> None:
 async def test_a_second_one_is_refused_by_name(tmp_path: Path) -> None:
     async with served_alone(tmp_path):
         announce(tmp_path, SERVICE)
-        with pytest.raises(DataDirectoryBusyError, match="process 1234 at http://127.0.0.1:8321"):
+        with pytest.raises(DataDirectoryBusyError, match=r"process 1234 at http://127\.0\.0\.1:8321"):
             async with served_alone(tmp_path):
                 pass
         assert running_service(tmp_path) == SERVICE

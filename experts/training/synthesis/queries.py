@@ -23,6 +23,8 @@ class Query:
 _LOOKUP = (
     "What is the {c} of {n}?",
     "Find the {c} of {n}.",
+    "What is the {c} of the {n}?",
+    "Find the {c} of the {n}.",
     "Look up the {c} of the {s} {n}.",
     "What {c} does {n} have?",
     "Give me the {c} of {n}.",
@@ -124,6 +126,24 @@ def draw_pair(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]
     return replace(made[0], said=said), made[1]
 
 
+def draw_twins(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]:
+    """The same question about two things, each in a sentence of its own."""
+    entity = rng.choice(vocabulary.entities)
+    if rng.random() < 0.5:
+        column, template = rng.choice(list(entity.numbers)), rng.choice(_LOOKUP)
+        values = [vocabulary.name_of(entity, rng) for _ in range(2)]
+        questions = [template.format(c=_words(column), n=value, s=entity.singular) for value in values]
+        queries = [f"SELECT {column} FROM {entity.table} WHERE {entity.key} = '{value}'" for value in values]
+    else:
+        column, template = rng.choice(list(entity.texts)), rng.choice(_COUNT)
+        values = rng.sample(entity.texts[column], 2)
+        questions = [template.format(p=entity.plural, c=_words(column), v=value) for value in values]
+        queries = [f"SELECT COUNT(*) FROM {entity.table} WHERE {column} = '{value}'" for value in values]
+    tables, results = _tables(entity, vocabulary, rng), [str(rng.randint(2, 900)) for _ in range(2)]
+    first, second = (Query(q, q, tables, s, r) for q, s, r in zip(questions, queries, results, strict=True))
+    return first, second
+
+
 def _indirect(question: str, rng: random.Random) -> tuple[str, str]:
     """Sometimes a task wishes for something instead of asking; the step still finds it."""
     if not question.startswith("Find the ") or rng.random() < 0.4:
@@ -147,7 +167,7 @@ def _columns(entity: Entity, rng: random.Random) -> str:
     columns = [*entity.texts, *entity.numbers]
     rng.shuffle(columns)
     identifier = [f"{entity.singular}_id"] if rng.random() < 0.4 else []
-    return f"{entity.table}({', '.join([*identifier, entity.key, *columns])})"
+    return f"{entity.table}({', '.join(dict.fromkeys([*identifier, entity.key, *columns]))})"
 
 
 def _lookup(entity: Entity, vocabulary: Vocabulary, rng: random.Random) -> tuple[str, str]:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from experts.training.synthesis import arithmetic
-from experts.training.synthesis.queries import Query, draw_pair, draw_query
+from experts.training.synthesis.queries import Query, draw_pair, draw_query, draw_twins
 from experts.training.synthesis.vocabulary import Vocabulary
 
 _STARTING_WORDS = frozenset(
-    "Multiply Divide Add Subtract What How Double Increase Reduce If Split Take Find Look Give Tell In Get Count Sum Which "
-    "Name List Write Classify Does Is Who When Where By Show Explain".split()
+    "Multiply Divide Add Subtract What How Double Increase Reduce If Split Take Find Look Give Tell In Get Count Sum "
+    "Which Name List Write Classify Does Is Who When Where By Show Explain".split()
 )
 """First words of a sentence that may stand in lower case behind another word; a name may not."""
 
@@ -70,8 +70,9 @@ class _Composer:
             case "query" | "text_query":
                 query = draw_query(self.rng, self.world.vocabulary, number=kind == "query")
                 self._ask(query)
-            case "pair":
-                for query in draw_pair(self.rng, self.world.vocabulary):
+            case "pair" | "twins":
+                draw = draw_pair if kind == "pair" else draw_twins
+                for query in draw(self.rng, self.world.vocabulary):
                     self._ask(query)
             case "story":
                 made = arithmetic.story(self.rng, self.world.vocabulary)
@@ -97,7 +98,9 @@ class _Composer:
 _PATTERNS = (
     # how often | the pieces in their order
     (5, "query on_last"),
-    (5, "query query on_last_two"),
+    (2, "query query on_last_two"),
+    (5, "twins on_last_two"),
+    (2, "twins on_last_two on_last"),
     (2, "query on_last on_last"),
     (2, "query query on_last_two on_last"),
     (4, "pair on_last_two"),
@@ -131,7 +134,7 @@ def compose(rng: random.Random, world: World) -> ComposedTask:
 
 def _join(rng: random.Random, pieces: Sequence[Piece]) -> tuple[str, list[str]]:
     """The task's text, and each step's text as it then stands in the task."""
-    style = rng.choice(("plain", "plain", "plain", "words", "words", "and"))
+    style = rng.choice(("plain", "plain", "plain", "words", "words", "and", "and"))
     said: list[str] = []
     steps: list[str] = []
     for index, piece in enumerate(pieces):

@@ -52,6 +52,8 @@ class Vocabulary:
                 return f"{rng.choice(self.first_names)} {rng.choice(self.last_names)}"
             case "code":
                 return f"{rng.choice('ABCDEFGHKLM')}{rng.choice('NPRSTUVWXZ')}{rng.randint(10, 999)}"
+            case _ if rng.random() < 0.3:
+                return f"{rng.choice(self.nouns)} {rng.randint(2, 60)}"
             case _:
                 return f"{rng.choice(self.adjectives)} {rng.choice(self.nouns)}"
 

@@ -1,0 +1,55 @@
+"""Composed tasks: every step is right for its task, and its query runs on the tables it names."""
+
+import random
+import re
+import sqlite3
+
+import pytest
+
+from experts.training.synthesis.queries import Query, draw_pair, draw_query
+from experts.training.synthesis.tasks import ComposedTask, Topic, World, compose
+from experts.training.synthesis.vocabulary import Vocabulary
+from graphs.tools.arithmetic import compute, format_number
+
+SEEDS = range(150)
+TOPIC = Topic("Write a bash command: list all files", "code", "ls -a")
+
+
+def composed(seed: int) -> ComposedTask:
+    world = World(Vocabulary.load(), [TOPIC], lambda text: format_number(compute(text).value))
+    return compose(random.Random(seed), world)
+
+
+def test_the_same_seed_composes_the_same_task() -> None:
+    assert composed(3) == composed(3) != composed(4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_steps_refer_to_earlier_steps_and_keep_the_tasks_numbers(seed: int) -> None:
+    made = composed(seed)
+    for number, piece in enumerate(made.steps, 1):
+        assert all(int(k) < number for k in re.findall(r"#(\d+)", piece.step))
+    of_steps = {n for piece in made.steps for n in re.findall(r"\d+", re.sub(r"#\d+", "", piece.step))}
+    assert of_steps == set(re.findall(r"\d+", made.task))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_calculation_gives_the_result_that_later_steps_use(seed: int) -> None:
+    for piece in composed(seed).steps:
+        if piece.expert == "math":
+            assert format_number(compute(piece.written).value) == piece.result
+
+
+def queries(seed: int) -> list[Query]:
+    rng, vocabulary = random.Random(seed), Vocabulary.load()
+    return [draw_query(rng, vocabulary, number=True), draw_query(rng, vocabulary), *draw_pair(rng, vocabulary)]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_queries_run_on_the_tables_that_they_are_asked_over(seed: int) -> None:
+    for query in queries(seed):
+        connection = sqlite3.connect(":memory:")
+        for table, columns in re.findall(r"(\w+)\(([^)]*)\)", query.tables):
+            connection.execute(f"CREATE TABLE {table} ({columns})")
+        connection.execute(query.sql)
+        connection.close()

@@ -1,0 +1,84 @@
+"""The tables of docs/experts.md, made from the cards and recipes: `python -m tests.figures` writes them in."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from experts.card import ExpertCard, Metric
+from experts.registry import BUILTIN
+from experts.training.datasets import dataset
+from experts.training.recipes import RECIPES
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "experts.md"
+
+
+def tables() -> dict[str, str]:
+    """Every table by the name of its block."""
+    cards = [ExpertCard.load(path.parent) for path in sorted(BUILTIN.glob("*/card.json"))]
+    return {"recipes": recipes_table(), "sources": sources_table(), "figures": figures_table(cards)}
+
+
+def recipes_table() -> str:
+    """What each built-in expert is made from."""
+    rows: list[tuple[str, ...]] = []
+    for recipe in RECIPES:
+        budgets = {**recipe.sets, **({"synthetic": recipe.synthetic_tokens} if recipe.synthetic_tokens else {})}
+        sets = ", ".join(f"`{name}` {tokens:,}" for name, tokens in budgets.items())
+        tokens = f"{sum(budgets.values()):,}"
+        rows.append((f"`{recipe.name}`", recipe.tool or "", f"`{recipe.suffix}`", sets, tokens))
+    return _table(("expert", "tool", "suffix", "data sets and their training tokens", "together"), rows)
+
+
+def sources_table() -> str:
+    """Where the recipes' data sets come from."""
+    names = dict.fromkeys(name for recipe in RECIPES for name in recipe.sets)
+    rows = [(f"`{one.name}`", one.source, one.licence, one.attribution, one.metric) for one in map(dataset, names)]
+    return _table(("data set", "source", "licence", "attribution", "metric"), rows)
+
+
+def figures_table(cards: Iterable[ExpertCard]) -> str:
+    """The figures of the cards, each beside the general expert's on the same rows."""
+    rows = [(f"`{card.name}`", *_figures(metric)) for card in cards for metric in card.metrics]
+    names = ("expert", "data set", "metric", "rows", "value", "`general`", "difference, 95 % interval", "majority")
+    return _table(names, rows)
+
+
+def blocks(text: str, names: Iterable[str]) -> dict[str, str]:
+    """What stands between `<!-- name -->` and `<!-- /name -->`."""
+    found = {name: re.search(rf"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", text, re.DOTALL) for name in names}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def with_blocks(text: str, contents: Mapping[str, str]) -> str:
+    """The text with new contents between its marks."""
+    for name, content in contents.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda match, content=content: f"{match[1]}{content}\n{match[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def _figures(metric: Metric) -> tuple[str, ...]:
+    interval = f"{metric.difference_low:+.3f} to {metric.difference_high:+.3f}"
+    majority = "" if metric.majority is None else f"{metric.majority:.3f}"
+    set_name = metric.dataset if metric.dataset == "all" else f"`{metric.dataset}`"
+    return (
+        set_name,
+        metric.metric,
+        str(metric.num_rows),
+        f"{metric.value:.3f}",
+        f"{metric.general:.3f}",
+        interval,
+        majority,
+    )
+
+
+def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ("---",) * len(names), *rows))
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_blocks(DOCUMENT.read_text(encoding="utf-8"), tables()), encoding="utf-8")

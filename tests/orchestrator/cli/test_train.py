@@ -1,0 +1,163 @@
+"""`ccoe train --file`: from rows of one's own to an expert that is pushed, asked and popped."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experts.card import ExpertCard
+from experts.training.ngrams import load_ngrams
+from tests.experts.conftest import make_backbone, save_model
+from tests.orchestrator.cli.conftest import Terminal
+
+FAST = ("--epochs", "40", "--learning-rate", "0.02")
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the command is called; the backbone is a tiny one with random weights."""
+    monkeypatch.setenv("CCOE_BACKBONE", str(save_model(make_backbone(), tmp_path / "model")))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_rows(path: Path, *more: str) -> None:
+    rows = [json.dumps({"prompt": f"Pay {i}?", "response": "yes"}) for i in range(20)]
+    path.write_text("\n".join([*rows, *more]) + "\n", encoding="utf-8")
+
+
+def made(folder: Path) -> ExpertCard:
+    return ExpertCard.load(folder / "trained" / "finance")
+
+
+def test_an_expert_of_ones_own_from_rows_to_pop(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+
+    code, output, errors = terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance", *FAST)
+    assert code == 0, errors
+    assert output.rstrip().endswith("in trained/finance; next: ccoe experts push trained/finance")
+    version = made(folder).version
+
+    assert terminal.ccoe("experts", "push", "trained/finance")[:2] == (0, f"finance is now version {version}\n")
+    listed = terminal.ccoe("experts", "list")[1]
+    assert any(line.split()[:2] == ["finance", version] for line in listed.splitlines()), listed
+    assert json.loads(terminal.ccoe("experts", "show", "finance")[1])["version"] == version
+
+    scored = terminal.ccoe("eval", "finance", "--file", "rows.jsonl", "--metric", "exact_match")[1]
+    assert scored.splitlines()[-1].split()[:5] == ["rows", "exact_match", "20", "1.000", "0.000"]
+
+    assert terminal.ccoe("experts", "pop", "finance")[:2] == (0, "finance is detached\n")
+    code, _, errors = terminal.ccoe("experts", "show", "finance")
+    assert (code, "no expert 'finance'" in errors) == (1, True)
+
+
+def test_the_progress_shows_phase_tokens_and_loss(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    output = terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance", "--epochs", "3")[1]
+    caching, training = output.splitlines()[:2]
+    num_tokens = int(made(folder).training["num_tokens"])
+
+    assert caching.startswith("finance: caching")
+    assert f"{num_tokens:,} of {num_tokens:,} tokens" in caching
+    assert training.startswith("finance: training")
+    assert f"{3 * num_tokens:,} of {3 * num_tokens:,} tokens loss " in training
+
+
+@pytest.mark.parametrize(("form", "rate"), [("low_rank", 0.001), ("full", 0.0003)])
+def test_the_card_says_what_the_options_said(form: str, rate: float, terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    told = {"--domain": "money", "--description": "Bills.", "--suffix": "Pay:", "--tool": "calculator"}
+    rows = {"--licence": "CC0-1.0", "--source": "our own desk"}
+    options = [
+        word for option in {**told, **rows, "--form": form, "--rank": "4", "--epochs": "1"}.items() for word in option
+    ]
+    assert terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance", *options)[0] == 0
+
+    card = made(folder)
+    assert [card.domain, card.description, card.suffix, card.tool] == list(told.values())
+    assert (card.form, card.low_rank.rank if card.low_rank else None) == (form, 4 if form == "low_rank" else None)
+    assert (card.training["learning_rate"], card.training["epochs"]) == (rate, 1)
+    (data,) = card.training_data
+    assert (data.name, data.licence, data.source, len(data.row_ids)) == ("rows", "CC0-1.0", "our own desk", 20)
+    assert card.metrics == ()
+    assert len(load_ngrams(folder / "trained" / "finance")) > 0
+
+
+def test_without_options_the_card_says_so(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance", "--epochs", "1", "--output", "elsewhere")
+    card = ExpertCard.load(folder / "elsewhere" / "finance")
+
+    assert (card.domain, card.description, card.suffix, card.tool) == ("finance", "Trained on rows.jsonl.", "", None)
+    assert {(data.licence, data.source) for data in card.training_data} == {("unstated", "unstated")}
+
+
+def test_the_longest_answer_has_room(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl", json.dumps({"prompt": "All?", "response": "y" * 120}))
+    terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance", "--epochs", "1")
+    assert made(folder).max_tokens > 120
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('{"prompt": "a"', "rows.jsonl:21: not JSON"),
+        ('["a", "b"]', "rows.jsonl:21: not an object"),
+        ('{"prompt": "a"}', "rows.jsonl:21: field 'response' must be a text that is not empty"),
+        (json.dumps({"id": "r7", "prompt": "a" * 300, "response": "b"}), "row 'r7' has"),
+        (json.dumps({"prompt": "a" * 300, "response": "b"}), "row 'rows-21' has"),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl", row)
+    code, _, errors = terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance")
+    assert (code, reason in errors) == (2, True), errors
+    assert not (folder / "trained").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--file", "nowhere.jsonl", "--name", "finance"], "nowhere.jsonl: cannot be read"),
+        (["--file", "empty.jsonl", "--name", "finance"], "empty.jsonl: has no rows"),
+        (["--file", "rows.jsonl"], "--file needs --name"),
+        (["--file", "rows.jsonl", "--name", "general"], "'general' cannot be used"),
+        (["--file", "rows.jsonl", "--name", "My Expert"], "'My Expert' cannot be used"),
+        (["math", "--file", "rows.jsonl", "--name", "finance"], "what is 'math' for?"),
+        (["--file", "rows.jsonl", "--name", "finance", "--tool", "browser"], "'browser' is not one of"),
+        (["--file", "rows.jsonl", "--name", "finance", "--form", "half"], "'half' is not one of"),
+        (["--file", "rows.jsonl", "--name", "finance", "--epochs", "0"], "x>=1"),
+        (["--name", "finance"], "--name is for the expert that --file makes"),
+        (["alchemy", "math"], "no recipe for alchemy; known: planner, math"),
+        (["math"], "CCOE_DATA cannot be used"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_a_model_is_loaded(
+    arguments: list[str], reason: str, terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(folder / "rows.jsonl")
+    (folder / "empty.jsonl").touch()
+    monkeypatch.setenv("CCOE_BACKBONE", str(folder / "no model"))
+    code, _, errors = terminal.ccoe("train", *arguments)
+    assert (code, reason in errors) == (2, True), errors
+    assert not (folder / "trained").exists()
+
+
+@pytest.mark.parametrize("data", [None, "nowhere", "bare"])
+def test_a_data_directory_without_the_sets_is_named(
+    data: str | None, terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bare").mkdir()
+    if data:
+        monkeypatch.setenv("CCOE_DATA", data)
+    code, _, errors = terminal.ccoe("train", "math")
+    assert (code, "CCOE_DATA" in errors) == (2, True), errors
+
+
+def test_a_backbone_that_is_not_there_is_named(
+    terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(folder / "rows.jsonl")
+    monkeypatch.setenv("CCOE_BACKBONE", str(folder / "no model"))
+    code, _, errors = terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance")
+    assert (code, "cannot load backbone" in errors) == (1, True), errors
