@@ -16,6 +16,8 @@ class PlanToken(_Event):
 
     type: Literal["plan_token"] = "plan_token"
     text: str
+    draft: int = 1
+    """A plan that has faults is written again, as the next draft."""
 
 
 class Planned(_Event):

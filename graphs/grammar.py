@@ -10,6 +10,7 @@ Between two spans of the task there is always a joint: two spans side by side ma
 
 import json
 import re
+from collections.abc import Sequence
 
 OPENING = '[{"id":1,"text":"'
 CLOSING = "}]"
@@ -25,11 +26,14 @@ SIGNS = (".", "?", ",", ":")
 _CHUNK = re.compile(r"\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]")
 _TASK_REFERENCE = re.compile(r"#(?=\d)")
 
-_FIRST_PIECES = f"(SPAN | JOINT LATER) (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
-_PIECES = f"(SPAN | JOINT LATER? | REFERENCE AFTER?) (JOINT LATER? | (REFERENCE | SIGN) AFTER?){{0,{MAX_JOINTS}}}"
-# a sign right behind a word is a hyphen; digits right behind `#1` or a point make another reference or number
-_LATER = r"LATER: CHUNKS & /[^-](.|\n)*/"
-_AFTER = r"AFTER: CHUNKS & /[^\d.,-](.|\n)*|[.,]([^\d-](.|\n)*)?/"
+# phrases and references stand as words: with a space before them, except at the beginning
+_FIRST_PIECES = f"(SPAN | START LATER) (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
+_PIECES = f"""(SPAN | START LATER? | REFERENCE AFTER?)
+    (JOINT LATER? | (" " REFERENCE | SIGN) AFTER?){{0,{MAX_JOINTS}}}""".replace("\n", " ")
+_SPACE = r"(\s|\\[nt])"
+_LATER = rf"LATER: CHUNKS & /{_SPACE}(.|\n)*\S/"
+# digits right behind `#1` or a point would make another reference or number
+_AFTER = rf"AFTER: CHUNKS & /({_SPACE}|[.,?!:;)%\"']({_SPACE}|[^\w-]))(.|\n)*|[.,?!:;)%'\"]/"
 
 
 def quotable(task: str) -> str:
@@ -60,10 +64,11 @@ def step_grammar(task: str, step: int) -> str:
         [
             f"start: {start}",
             f"TEXT: {_PIECES if references else _FIRST_PIECES}",
-            r"SPAN: CHUNKS & /(.|\n)+/",
+            r"SPAN: CHUNKS & /(.|\n)*\S/",
             _LATER,
             _AFTER,
-            f"JOINT: {_any_of(JOINTS)}",
+            f"START: {_any_of(JOINTS)}",
+            f"JOINT: {_any_of([f' {joint}' for joint in JOINTS])}",
             f"SIGN: {' | '.join(literal(sign) for sign in SIGNS)}",
             f"CHUNKS: %regex {json.dumps({'substring_chunks': chunks})}",
             *([f"REFERENCE: {_any_of(references)}"] if references else []),
@@ -76,5 +81,5 @@ def literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _any_of(phrases: list[str] | tuple[str, ...]) -> str:
-    return " | ".join(literal(space + phrase) for phrase in phrases for space in ("", " "))
+def _any_of(phrases: Sequence[str]) -> str:
+    return " | ".join(literal(phrase) for phrase in phrases)

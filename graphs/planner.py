@@ -13,16 +13,14 @@ from graphs.errors import GenerationError
 from graphs.events import EventSink, Planned, PlanToken
 from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
-from graphs.numbers import written_numbers
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
+from graphs.plan_review import faults, without_repeats
 from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling
 
 PLANNER = "planner"
 GENERAL = "general"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
-_WORD = re.compile(r"\w+")
-_NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
 
 
 @dataclass(slots=True)
@@ -31,6 +29,7 @@ class _Draft:
 
     task: str
     sink: EventSink
+    number: int = 1
     sampling: Sampling = GREEDY
     written: list[str] = field(default_factory=lambda: [OPENING])
     steps: list[Step] = field(default_factory=list[Step])
@@ -52,7 +51,7 @@ class _Draft:
         await self.show(text)
 
     async def show(self, text: str) -> None:
-        await self.sink.emit(PlanToken(text=text))
+        await self.sink.emit(PlanToken(text=text, draft=self.number))
 
     def count(self, generation: Generation) -> None:
         beginning = next_step(self.next_id) if self.steps else ""
@@ -78,8 +77,8 @@ class Planner:
         """
         started = time.perf_counter()
         drafts: list[_Draft] = []
-        for sampling in DRAFTS:
-            drafts.append(await self._draft(_Draft(task, sink, sampling)))
+        for number, sampling in enumerate(DRAFTS, 1):
+            drafts.append(await self._draft(_Draft(task, sink, number, sampling)))
             if not drafts[-1].warnings or not self._has_planner:
                 break
         best = min(drafts, key=lambda draft: len(draft.warnings))
@@ -105,7 +104,7 @@ class Planner:
             draft.warnings.append("there is no planner; the task is one step for general")
             draft.steps.append(Step(id=1, text=quotable(draft.task), expert=GENERAL))
         draft.steps = list(without_repeats(draft.steps))
-        draft.warnings += left_out(draft.task, draft.steps)
+        draft.warnings += faults(draft.task, draft.steps)
         return draft
 
     async def _write(self, draft: _Draft, experts: list[str]) -> None:
@@ -164,29 +163,6 @@ class Planner:
         expert = max(experts, key=scores.__getitem__)
         draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))
         await draft.force(f'{expert}"')
-
-
-def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps without those whose text was there before; references point to the first of the kind."""
-    new_ids: dict[int, int] = {}
-    first: dict[str, int] = {}
-    kept: list[Step] = []
-    for step in steps:
-        text = REFERENCE.sub(lambda match: f"#{new_ids[int(match[1])]}", step.text)
-        if text not in first:
-            first[text] = len(kept) + 1
-            kept.append(Step(id=first[text], text=text, expert=step.expert, scores=step.scores))
-        new_ids[step.id] = first[text]
-    return tuple(kept)
-
-
-def left_out(task: str, steps: Sequence[Step]) -> list[str]:
-    """A warning for each number, and each name inside a sentence, that stands in the task and in no step."""
-    texts = " ".join(step.text for step in steps)
-    used, task = {*written_numbers(texts), *_WORD.findall(texts)}, quotable(task)
-    named = dict.fromkeys((*written_numbers(task), *_NAME_INSIDE.findall(task)))
-    missing = [name for name in named if name not in used]
-    return [f"the plan leaves out {name}" for name in missing]
 
 
 def _softmax(logprobs: Sequence[float]) -> list[float]:

@@ -64,7 +64,13 @@ class Recorder:
 
     def _group(self, event: Token) -> None:
         """Tokens of the same text within some milliseconds become one event."""
-        place = (event.type, event.step if isinstance(event, StepToken) else 0)
+        match event:
+            case StepToken():
+                place = (event.type, event.step)
+            case PlanToken():
+                place = (event.type, event.draft)
+            case AnswerToken():
+                place = (event.type, 0)
         before = self._tokens.get(place)
         self._tokens[place] = event.model_copy(update={"text": before.text + event.text}) if before else event
         if self._flushing is None or self._flushing.done():

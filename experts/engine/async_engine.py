@@ -196,7 +196,8 @@ class AsyncEngine:
         if len(token_ids) >= self._pool.backbone.max_context:
             raise PromptTooLong(len(token_ids), self._pool.backbone.max_context)
         tokenizer = self._pool.backbone.tokenizer
-        encoded = [tokenizer.encode(candidate, add_special_tokens=False) for candidate in candidates]
+        plain = {"add_special_tokens": False, "split_special_tokens": True}
+        encoded = [tokenizer.encode(candidate, **plain) for candidate in candidates]
         state = ModelState(self._pool.model(entry))
         return state.score(encoded, state.forward(token_ids))
 

@@ -1,7 +1,7 @@
 """From rows to a finished expert: encoded, trained, scored beside `general`, saved with its card."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +57,9 @@ class Listener:
 def encode(backbone: Backbone, row: TrainingRow, suffix: str) -> EncodedRow:
     """A row as the service would ask it, its answer with the end-of-answer token behind."""
     prompt = PromptRenderer(backbone.tokenizer).render(row.parts, suffix)
-    segments = (backbone.tokenizer.encode(segment, add_special_tokens=False) for segment in row.segments)
-    return EncodedRow((*prompt, *(i for ids in segments for i in ids), min(backbone.eos_token_ids)), len(prompt))
+    plain = {"add_special_tokens": False, "split_special_tokens": True}
+    answer = [i for segment in row.segments for i in backbone.tokenizer.encode(segment, **plain)]
+    return EncodedRow((*prompt, *answer, min(backbone.eos_token_ids)), len(prompt))
 
 
 def make_builtin(
@@ -101,7 +102,7 @@ def make_expert(
         num_layers=backbone.num_layers,
         form=config.form,
         low_rank=trained.low_rank,
-        training_data=tuple(_training_data(of, part) for of, part in rows.items()),
+        training_data=tuple(_training_data(rows)),
         training=_training_summary(config, encoded, trained),
     )
     return Expert(card, trained.tensors), trained
@@ -161,9 +162,19 @@ def _encode_bounded(backbone: Backbone, row: TrainingRow, identity: Identity, of
     return encoded
 
 
-def _training_data(of: Dataset, rows: Sequence[TrainingRow]) -> TrainingData:
-    ids = () if of == SYNTHETIC else tuple(row.id for row in rows)
-    return TrainingData(name=of.name, source=of.source, licence=of.licence, attribution=of.attribution, row_ids=ids)
+def _training_data(rows: Rows) -> Iterator[TrainingData]:
+    """An entry for each data set, then one for each set that composed rows quote, with the ids of the rows."""
+    quoted: dict[str, set[str]] = {}
+    for of, part in rows.items():
+        yield _entry(of, of.name, () if of == SYNTHETIC else tuple(row.id for row in part))
+        for quote in (quote for row in part for quote in row.quotes):
+            quoted.setdefault(quote.dataset, set()).add(quote.row_id)
+    for name, ids in sorted(quoted.items()):
+        yield _entry(dataset(name), f"{name}, quoted in synthetic", tuple(sorted(ids)))
+
+
+def _entry(of: Dataset, name: str, row_ids: tuple[str, ...]) -> TrainingData:
+    return TrainingData(name=name, source=of.source, licence=of.licence, attribution=of.attribution, row_ids=row_ids)
 
 
 def _training_summary(

@@ -15,6 +15,7 @@ class Recipe:
     sets: dict[str, int]
     """Data set to training tokens."""
     synthetic_tokens: int = 0
+    epochs: int = 4
     tool: str | None = None
     max_tokens: int = 96
     gate: GateRules = GateRules()
@@ -27,6 +28,7 @@ RECIPES = (
         "Plan as JSON:",
         {"plan_strategyqa": 3500, "plan_break_high": 2500, "plan_break_low": 2500, "plan_2wiki": 1500},
         synthetic_tokens=50000,
+        epochs=5,
         max_tokens=640,
     ),
     Recipe(

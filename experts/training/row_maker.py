@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experts.prompt import PromptInput, PromptParts
 from experts.training.recipes import Recipe
-from experts.training.rows import TrainingRow, plan_segments, read_rows
+from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
 from experts.training.synthesis import arithmetic
 from experts.training.synthesis.queries import draw_query
 from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
@@ -112,7 +112,7 @@ class RowMaker:
         composed = compose(self.rng, self.world)
         if expert == "planner":
             segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])
-            return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments))]
+            return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments), composed.quotes)]
         indices = [i for i, piece in enumerate(composed.steps) if piece.expert == expert]
         return [_step_row(composed, i, f"{identifier}-{i}") for i in indices]
 
@@ -123,15 +123,17 @@ def _topics(data: Path, rng: random.Random) -> list[Topic]:
     for name, expert, limit in _TOPICS:
         rows = [_asked(name, row, rng) for row in read_rows(data / name / "train.jsonl")]
         short = [row for row in rows if len(row.parts.task) <= _LONGEST_TOPIC and "#" not in row.parts.task]
-        topics += [Topic(row.parts.task, expert, row.response) for row in rng.sample(short, min(limit, len(short)))]
+        chosen = rng.sample(short, min(limit, len(short)))
+        topics += [Topic(row.parts.task, expert, row.response, Quote(name, row.id)) for row in chosen]
     return topics + _general_topics(data, rng)
 
 
 def _general_topics(data: Path, rng: random.Random, limit: int = 60) -> list[Topic]:
     """First questions of decomposed ones: facts of the world, which no domain expert is for."""
-    texts = [row.segments[1].removesuffix('","expert":"') for row in read_rows(data / "plan_2wiki" / "train.jsonl")]
-    plain = [text for text in texts if "\\" not in text and "#" not in text]
-    return [Topic(text, "general", "") for text in rng.sample(plain, min(limit, len(plain)))]
+    rows = read_rows(data / "plan_2wiki" / "train.jsonl")
+    texts = [(row.segments[1].removesuffix('","expert":"'), Quote("plan_2wiki", row.id)) for row in rows]
+    plain = [(text, quote) for text, quote in texts if "\\" not in text and "#" not in text]
+    return [Topic(text, "general", "", quote) for text, quote in rng.sample(plain, min(limit, len(plain)))]
 
 
 def _asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
@@ -150,7 +152,7 @@ def _step_row(composed: ComposedTask, index: int, identifier: str) -> TrainingRo
     inputs = tuple(PromptInput(k, _filled(one, composed), one.result) for k, one in earlier.items())
     text = _filled(piece, composed)
     parts = PromptParts(composed.task, inputs, "" if text == composed.task else text, piece.context)
-    return TrainingRow(identifier, parts, (piece.written,), piece.written)
+    return TrainingRow(identifier, parts, (piece.written,), piece.written, composed.quotes)
 
 
 def _filled(piece: Piece, composed: ComposedTask) -> str:

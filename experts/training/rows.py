@@ -11,6 +11,14 @@ from experts.prompt import PromptParts
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """A row of a data set that stands in a composed one."""
+
+    dataset: str
+    row_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRow:
     """One example. `target` is what a metric compares with: a final answer, a label, a query.
 
@@ -21,6 +29,8 @@ class TrainingRow:
     parts: PromptParts
     segments: tuple[str, ...]
     target: str = ""
+    quotes: tuple[Quote, ...] = ()
+    """Rows of data sets that a composed row quotes."""
 
     @property
     def response(self) -> str:

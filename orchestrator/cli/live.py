@@ -39,6 +39,7 @@ class RunView:
 
     task: str
     planning: str = ""
+    draft: int = 1
     plan: Plan | None = None
     plan_seconds: float = 0.0
     asked: dict[int, StepStarted] = field(default_factory=dict[int, StepStarted])
@@ -53,7 +54,8 @@ class RunView:
         """Take in one event."""
         match event:
             case PlanToken():
-                self.planning += event.text
+                self.planning = self.planning * (event.draft == self.draft) + event.text
+                self.draft = event.draft
             case Planned():
                 self.plan, self.plan_seconds = event.plan, event.seconds
             case StepStarted():

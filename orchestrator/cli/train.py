@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,18 +50,18 @@ def train(
     source: Annotated[str, typer.Option(help="Where the rows of --file are from; for the card.")] = "unstated",
     form: Annotated[Form, typer.Option(help="Low-rank deltas, or the upper layers in full.")] = _USUAL.form,
     rank: Annotated[int, typer.Option(min=1, help="Of the low-rank deltas.")] = _USUAL.rank,
-    epochs: Annotated[int, typer.Option(min=1)] = _USUAL.epochs,
+    epochs: Annotated[int | None, typer.Option(min=1, help="4; a built-in expert has its own number.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="0.001 for low_rank, 0.0003 for full.")] = None,
     output: Annotated[Path, typer.Option(help="Each expert gets a directory in it.")] = Path("trained"),
 ) -> None:
     """Train built-in experts and score each beside the general one; with --file, train an expert of your own."""
     rate = _LEARNING_RATES[form] if learning_rate is None else learning_rate
-    config = TrainerConfig(form=form, rank=rank, epochs=epochs, learning_rate=rate)
+    config = TrainerConfig(form=form, rank=rank, epochs=epochs or _USUAL.epochs, learning_rate=rate)
     work = _Work(read_settings(), config, output, Console(highlight=False, soft_wrap=True))
     if file is None:
         if name is not None:
             raise typer.BadParameter("--name is for the expert that --file makes; name built-in ones without it")
-        _train_builtin(work, _chosen(names or []))
+        _train_builtin(work, _chosen(names or []), epochs)
         return
     if names:
         raise typer.BadParameter(f"--file makes one expert, named by --name; what is {' '.join(names)!r} for?")
@@ -72,14 +72,15 @@ def train(
     )
 
 
-def _train_builtin(work: _Work, chosen: list[Recipe]) -> None:
+def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> None:
     data = data_directory(work.settings)
     backbone = load_backbone(backbone_config(work.settings))
     for recipe in chosen:
         started = time.perf_counter()
         with progress_bars(work.console) as bars:
             listener = progress_listener(bars, recipe.name)
-            expert, rows, _ = make_builtin(recipe, backbone, data, work.config, calculate, listener)
+            config = replace(work.config, epochs=epochs or recipe.epochs)
+            expert, rows, _ = make_builtin(recipe, backbone, data, config, calculate, listener)
         card = save(expert, rows, work.output / recipe.name)
         work.console.print(metrics_table(card.name, card.metrics))
         _tell(work, card, started)

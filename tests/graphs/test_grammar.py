@@ -48,7 +48,7 @@ def test_a_text_cannot_be_empty_or_invented(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Multiply #1 by #2", "#2 and #1 times 1,250.75", "Subtract -5 from #1.", "#1#2", "Add #1. Add #2, and"]
+    "text", ["Multiply #1 by #2", "#2 and #1 times 1,250.75", "Subtract -5 from #1.", "#1 #2", "Add #1. Add #2, and"]
 )
 def test_a_later_step_refers_to_earlier_ones(text: str) -> None:
     assert third(text)

@@ -13,6 +13,8 @@ class Calculation:
     said: str
     step: str
     expression: str
+    noun: str = ""
+    """What a following sentence may call the result: the sum, the difference."""
 
 
 _ONE = (
@@ -94,6 +96,7 @@ _BOTH = (
     "the two numbers",
     "both numbers",
 )
+_NOUNS = ((" / 2", "the average"), (" + ", "the sum"), (" - ", "the difference"), (" * ", "the product"))
 _STORIES = (
     ("{n} packs {x} crates with {y} jars in each. How many jars is that?", "{x} * {y}"),
     ("A tram makes {x} trips a day with {y} riders each. How many riders does it carry?", "{x} * {y}"),
@@ -115,11 +118,11 @@ _STORIES = (
 )
 
 
-def on_one(rng: random.Random) -> Calculation:
-    """A calculation on one earlier result, `{a}` in `step` and `expression`."""
+def on_one(rng: random.Random, noun: str = "") -> Calculation:
+    """A calculation on one earlier result, `{a}` in `step` and `expression`; `noun` is what it may be called."""
     said, step, expression = rng.choice(_ONE)
     x = str(rng.choice((rng.randint(2, 20), rng.randint(2, 20), rng.randint(21, 400))))
-    fill = {"it": rng.choice(_IT), "x": x}
+    fill = {"it": noun if noun and rng.random() < 0.6 else rng.choice(_IT), "x": x}
     said = said.format(**fill)
     return Calculation(said, step.format(a="{a}", x=x), expression.format(a="{a}", x=x))
 
@@ -127,7 +130,8 @@ def on_one(rng: random.Random) -> Calculation:
 def on_two(rng: random.Random) -> Calculation:
     """A calculation on two earlier results, `{a}` and `{b}`."""
     said, step, expression = rng.choice(_TWO)
-    return Calculation(said.format(both=rng.choice(_BOTH)), step, expression)
+    noun = next((noun for sign, noun in _NOUNS if sign in expression), "")
+    return Calculation(said.format(both=rng.choice(_BOTH)), step, expression, noun)
 
 
 def story(rng: random.Random, vocabulary: Vocabulary) -> Calculation:

@@ -131,7 +131,8 @@ def draw_twins(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query
     entity = rng.choice(vocabulary.entities)
     if rng.random() < 0.5:
         column, template = rng.choice(list(entity.numbers)), rng.choice(_LOOKUP)
-        values = [vocabulary.name_of(entity, rng) for _ in range(2)]
+        names = {vocabulary.name_of(entity, rng): None for _ in range(9)}
+        values = list(names)[:2]
         questions = [template.format(c=_words(column), n=value, s=entity.singular) for value in values]
         queries = [f"SELECT {column} FROM {entity.table} WHERE {entity.key} = '{value}'" for value in values]
     else:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from experts.training.rows import Quote
 from experts.training.synthesis import arithmetic
 from experts.training.synthesis.queries import Query, draw_pair, draw_query, draw_twins
 from experts.training.synthesis.vocabulary import Vocabulary
@@ -22,6 +23,7 @@ class Topic:
     text: str
     expert: str
     answer: str
+    quote: Quote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Piece:
     written: str
     context: str = ""
     result: str = ""
+    quote: Quote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class ComposedTask:
 
     task: str
     steps: tuple[Piece, ...]
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        """The rows of data sets that stand in it."""
+        return tuple(piece.quote for piece in self.steps if piece.quote is not None)
 
 
 Calculate = Callable[[str], str]
@@ -63,6 +71,7 @@ class _Composer:
     def __init__(self, rng: random.Random, world: World) -> None:
         self.rng, self.world = rng, world
         self.pieces: list[Piece] = []
+        self.noun = ""
 
     def add(self, kind: str) -> None:
         """Draw the next piece."""
@@ -80,9 +89,10 @@ class _Composer:
                 self.pieces.append(Piece(made.said, made.step, "math", made.expression, result=result))
             case "topic":
                 topic = self.rng.choice(self.world.topics)
-                self.pieces.append(Piece(topic.text, topic.text, topic.expert, topic.answer))
+                self.pieces.append(Piece(topic.text, topic.text, topic.expert, topic.answer, quote=topic.quote))
             case "on_last":
-                self._calculate(arithmetic.on_one(self.rng), len(self.pieces), len(self.pieces))
+                made = arithmetic.on_one(self.rng, self.noun)
+                self._calculate(made, len(self.pieces), len(self.pieces))
             case _:
                 self._calculate(arithmetic.on_two(self.rng), len(self.pieces) - 1, len(self.pieces))
 
@@ -91,6 +101,7 @@ class _Composer:
 
     def _calculate(self, made: arithmetic.Calculation, first: int, second: int) -> None:
         step = made.step.format(a=f"#{first}", b=f"#{second}")
+        self.noun = made.noun
         written = made.expression.format(a=self.pieces[first - 1].result, b=self.pieces[second - 1].result)
         self.pieces.append(Piece(made.said, step, "math", written, result=self.world.calculate(written)))
 

@@ -21,7 +21,8 @@ class Terminal:
         with pytest.raises(SystemExit) as ended:
             main()
         assert isinstance(ended.value.code, int)
-        return ended.value.code, *self.capsys.readouterr()
+        output, errors = self.capsys.readouterr()
+        return ended.value.code, output, errors
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_the_progress_shows_phase_tokens_and_loss(terminal: Terminal, folder: Pa
 
 @pytest.mark.parametrize(("form", "rate"), [("low_rank", 0.001), ("full", 0.0003)])
 def test_the_card_says_what_the_options_said(form: str, rate: float, terminal: Terminal, folder: Path) -> None:
-    write_rows(folder / "rows.jsonl")
+    write_rows(folder / "rows.jsonl", json.dumps({"prompt": " ".join("abcdefghijklmnop"), "response": "yes"}))
     told = {"--domain": "money", "--description": "Bills.", "--suffix": "Pay:", "--tool": "calculator"}
     rows = {"--licence": "CC0-1.0", "--source": "our own desk"}
     options = [
@@ -78,7 +78,7 @@ def test_the_card_says_what_the_options_said(form: str, rate: float, terminal: T
     assert (card.form, card.low_rank.rank if card.low_rank else None) == (form, 4 if form == "low_rank" else None)
     assert (card.training["learning_rate"], card.training["epochs"]) == (rate, 1)
     (data,) = card.training_data
-    assert (data.name, data.licence, data.source, len(data.row_ids)) == ("rows", "CC0-1.0", "our own desk", 20)
+    assert (data.name, data.licence, data.source, len(data.row_ids)) == ("rows", "CC0-1.0", "our own desk", 21)
     assert card.metrics == ()
     assert len(load_ngrams(folder / "trained" / "finance")) > 0
 
@@ -126,7 +126,7 @@ def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal:
         (["math", "--file", "rows.jsonl", "--name", "finance"], "what is 'math' for?"),
         (["--file", "rows.jsonl", "--name", "finance", "--tool", "browser"], "'browser' is not one of"),
         (["--file", "rows.jsonl", "--name", "finance", "--form", "half"], "'half' is not one of"),
-        (["--file", "rows.jsonl", "--name", "finance", "--epochs", "0"], "x>=1"),
+        (["--file", "rows.jsonl", "--name", "finance", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["--name", "finance"], "--name is for the expert that --file makes"),
         (["alchemy", "math"], "no recipe for alchemy; known: planner, math"),
         (["math"], "CCOE_DATA cannot be used"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.demo.demonstration import demo_settings
 from orchestrator.demo.database import make_database
+from orchestrator.demo.demonstration import demo_settings
 from orchestrator.demo.tasks import DemoTask, Draw, draw_tasks
 from orchestrator.expert_client import open_engine
 from orchestrator.run import Run, RunStatus
@@ -52,8 +52,13 @@ def test_the_command_answers_and_checks_three_tasks(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "orchestrator.demo", "--seed", "11"]
     done = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
-        capture_output=True, text=True, timeout=280, check=False,
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

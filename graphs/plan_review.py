@@ -1,0 +1,69 @@
+"""What may be wrong with a valid plan: parts of the task that no step quotes, steps that add nothing.
+
+A fault is a reason to draft the plan again, and a warning in the answer if no draft is without it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from graphs.grammar import JOINTS, quotable
+from graphs.numbers import written_numbers
+from graphs.plan import REFERENCE, Step
+
+_WORD = re.compile(r"\w+")
+_NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
+_JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
+
+
+def faults(task: str, steps: Sequence[Step]) -> list[str]:
+    """The faults in words, in the order of the task, then of the steps."""
+    return [*left_out(task, steps), *_idle_steps(steps), *_doubled_references(steps)]
+
+
+def left_out(task: str, steps: Sequence[Step]) -> list[str]:
+    """A fault for each number, and each name inside a sentence, that stands in the task and in no step."""
+    texts, task = " ".join(step.text for step in steps), quotable(task)
+    used = {*written_numbers(texts), *_WORD.findall(texts)}
+    named = dict.fromkeys((*written_numbers(task), *_NAME_INSIDE.findall(task)))
+    return [f"the plan leaves out {name}" for name in named if name not in used]
+
+
+def _idle_steps(steps: Sequence[Step]) -> list[str]:
+    """Steps that say nothing but what steps before them said, and bring no two results together."""
+    said: set[str] = set()
+    found: list[str] = []
+    for step in steps:
+        words = _content(step.text)
+        if words <= said and len(step.references) < 2:
+            found.append(f"step {step.id} adds nothing to the steps before it")
+        said |= words
+    return found
+
+
+def _content(text: str) -> set[str]:
+    """The words and numbers of a text that are no joints."""
+    plain = REFERENCE.sub(" ", text)
+    return {word.lower() for word in _WORD.findall(plain)} - _JOINT_WORDS
+
+
+def _doubled_references(steps: Sequence[Step]) -> list[str]:
+    found: list[str] = []
+    for step in steps:
+        references = REFERENCE.findall(step.text)
+        found += [f"step {step.id} uses #{k} twice" for k in step.references if references.count(str(k)) > 1]
+    return found
+
+
+def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps without those that ask what was asked before; references point to the first of the kind."""
+    new_ids: dict[int, int] = {}
+    first: dict[tuple[str, ...], int] = {}
+    kept: list[Step] = []
+    for step in steps:
+        text = REFERENCE.sub(lambda match: f"#{new_ids[int(match[1])]}", step.text)
+        asked = tuple(re.findall(r"#?\w+|[-+*/]", text.lower()))
+        if asked not in first:
+            first[asked] = len(kept) + 1
+            kept.append(Step(id=first[asked], text=text, expert=step.expert, scores=step.scores))
+        new_ids[step.id] = first[asked]
+    return tuple(kept)
