@@ -12,12 +12,19 @@ from graphs.plan import REFERENCE, Step
 
 _WORD = re.compile(r"\w+")
 _NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
+_REQUEST = re.compile(
+    r"\?(?=\s|$)|(?:^|(?<=[.?!;])\s+)(?:(?:first|then|next|finally|also|now|please|after that),?\s+)?"
+    r"(?:add|subtract|multiply|divide|double|halve|find|calculate|compute|classify|count|write)\b",
+    re.IGNORECASE,
+)
+"""A question mark, or a sentence that begins with an order."""
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
 def faults(task: str, steps: Sequence[Step]) -> list[str]:
     """The faults in words, in the order of the task, then of the steps."""
-    return [*left_out(task, steps), *_idle_steps(steps), *_doubled_references(steps)]
+    missing = left_out(task, steps) or _too_few(task, steps)
+    return [*missing, *_idle_steps(steps), *_doubled_references(steps)]
 
 
 def left_out(task: str, steps: Sequence[Step]) -> list[str]:
@@ -26,6 +33,12 @@ def left_out(task: str, steps: Sequence[Step]) -> list[str]:
     used = {*written_numbers(texts), *_WORD.findall(texts)}
     named = dict.fromkeys((*written_numbers(task), *_NAME_INSIDE.findall(task)))
     return [f"the plan leaves out {name}" for name in named if name not in used]
+
+
+def _too_few(task: str, steps: Sequence[Step]) -> list[str]:
+    """A plan needs a step for every sentence that asks for something."""
+    num_requests = len(_REQUEST.findall(task))
+    return [f"the task asks {num_requests} things, the plan has {len(steps)}"] if num_requests > len(steps) else []
 
 
 def _idle_steps(steps: Sequence[Step]) -> list[str]:

@@ -96,13 +96,12 @@ class Planner:
         return any(profile.name == PLANNER for profile in self._client.profiles())
 
     async def _draft(self, draft: _Draft) -> _Draft:
-        """One plan, its repeated steps dropped, with a warning for what it leaves out."""
-        if self._has_planner:
-            experts = sorted(profile.name for profile in self._client.profiles() if profile.name != PLANNER)
-            await self._write(draft, experts)
-        else:
+        """One plan, its repeated steps dropped, with a warning for each of its faults."""
+        if not self._has_planner:
             draft.warnings.append("there is no planner; the task is one step for general")
             draft.steps.append(Step(id=1, text=quotable(draft.task), expert=GENERAL))
+            return draft
+        await self._write(draft, sorted(profile.name for profile in self._client.profiles() if profile.name != PLANNER))
         draft.steps = list(without_repeats(draft.steps))
         draft.warnings += faults(draft.task, draft.steps)
         return draft

@@ -48,6 +48,7 @@ RECIPES = (
         "Python lines and shell commands.",
         "Code:",
         {"conala": 19000, "django": 21000, "nl2bash": 20000},
+        epochs=3,
         gate=GateRules(keywords=("python", "bash", "command", "function", "code", "script"), patterns=(r"`[^`]+`",)),
     ),
     Recipe(

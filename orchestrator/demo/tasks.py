@@ -102,11 +102,8 @@ def _both(database: Path, sql: str, values: tuple[str, str]) -> tuple[int, int]:
 def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
     """The three tasks of one run."""
     draw = Draw.make(database, rng)
-    (first, second), total = draw.models, sum(draw.prices)
-    shop = (
-        f"What is the price of the {first}? What is the price of the {second}? "
-        f"Add both prices. Then multiply the sum by {draw.factor}."
-    )
+    first, second = draw.models
+    shop = f"What is the price of the {first}? What is the price of the {second}? Add both prices."
     contract = (
         f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "
         f"Which type of contract clause is this: {draw.clause}"
@@ -117,7 +114,7 @@ def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
     )
     product = str(draw.amount * draw.number)
     return (
-        DemoTask("A bicycle shop's database", shop, (str(total * draw.factor),)),
+        DemoTask("A bicycle shop's database", shop, (str(sum(draw.prices)),)),
         DemoTask("A lease and its clause", contract, (product, draw.clause_type)),
         DemoTask("A clinic and its leaflet", clinic, (product, draw.passage_topic)),
     )

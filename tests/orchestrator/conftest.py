@@ -1,6 +1,12 @@
 """A data directory of its own for every test, with a real Valkey in it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import os
+import shutil
+import socket as socket_module
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
@@ -23,6 +29,39 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("CCOE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CCOE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
+def server(
+    request: pytest.FixtureRequest, environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Generator[None]:
+    """The embedded Valkey, and in the long runs Debian's Redis too."""
+    if request.param == "valkey":
+        yield
+        return
+    binary = shutil.which("redis-server")
+    if binary is None:
+        reason = "there is no redis-server; apt-get install redis-server"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="ccoe-redis-") as folder:
+        socket = Path(folder) / "redis.sock"
+        command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
+            wait_for_socket(socket)
+            yield
+            process.terminate()
+
+
+def wait_for_socket(path: Path, seconds: float = 20.0) -> None:
+    """Until somebody listens there."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket_module.socket(socket_module.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.01)
+    raise TimeoutError(f"nobody listens at {path}")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from orchestrator.trace_store import TraceStore
 from tests.orchestrator.conditions import until
 from tests.orchestrator.records import a_run
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 class Perform:
     """What the runs of a test do: begin, and wait until they are let go."""

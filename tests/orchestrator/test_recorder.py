@@ -14,6 +14,8 @@ from orchestrator.trace_store import TraceStore
 from tests.orchestrator.conditions import until
 from tests.orchestrator.records import a_run
 
+pytestmark = pytest.mark.usefixtures("server")
+
 PLAN = Plan(steps=(Step(id=1, text="a", expert="x"), Step(id=2, text="b", expert="x")))
 
 

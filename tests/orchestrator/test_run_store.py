@@ -15,6 +15,8 @@ from orchestrator.run_store import RunStore
 from tests.orchestrator.conftest import check_keys
 from tests.orchestrator.records import a_run
 
+pytestmark = pytest.mark.usefixtures("server")
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(
     steps=(Step(id=1, text="how many?", expert="math", scores={"math": 0.9}), Step(id=2, text="#1", expert="x"))

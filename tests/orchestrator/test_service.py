@@ -32,6 +32,8 @@ from tests.orchestrator.scripted_experts import (
     open_scripted_experts,
 )
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 async def ended(service: Service, run: Run) -> tuple[Run, list[TraceEntry]]:
     async with asyncio.timeout(20):

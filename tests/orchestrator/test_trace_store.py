@@ -12,6 +12,8 @@ from orchestrator.run_store import RunStore
 from orchestrator.trace_store import TraceStore
 from tests.orchestrator.records import a_run
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 @pytest.fixture
 async def run(runs: RunStore) -> Run:

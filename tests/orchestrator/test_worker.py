@@ -1,11 +1,14 @@
 """A worker that died leaves runs behind; others end them."""
 
+import pytest
 from redis.asyncio import Redis
 
 from orchestrator.run import RunStatus
 from orchestrator.run_store import RunStore
 from orchestrator.worker import Worker, end_abandoned_runs
 from tests.orchestrator.records import a_run
+
+pytestmark = pytest.mark.usefixtures("server")
 
 
 async def test_runs_of_the_dead_are_ended_and_those_of_the_living_are_not(redis: Redis, runs: RunStore) -> None:

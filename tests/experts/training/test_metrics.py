@@ -60,6 +60,7 @@ def test_steps_are_matched_one_to_one() -> None:
 def test_a_list_in_prose_counts_as_steps_too() -> None:
     assert step_texts("1. Who wrote it?\n\n- When?") == ["Who wrote it?", "When?"]
     assert step_texts(plan('Say "x"')) == ['Say "x"']
+    assert step_texts(r'{"text":"no \escape of JSON"') == [r"no \escape of JSON"]
 
 
 def test_token_f1_counts_words_as_often_as_they_occur() -> None:

@@ -1,0 +1,46 @@
+"""What may be wrong with a valid plan."""
+
+import pytest
+
+from graphs.plan import Step
+from graphs.plan_review import faults, without_repeats
+
+
+def steps(*texts: str) -> list[Step]:
+    return [Step(id=number, text=text, expert="general") for number, text in enumerate(texts, 1)]
+
+
+TASK = "How many boats does Olga own? How many does Pavel own? Add both, then multiply by 12."
+
+
+def test_a_plan_that_covers_its_task_has_no_fault() -> None:
+    plan = steps("How many boats does Olga own?", "How many does Pavel own?", "Add #1 and #2", "multiply #3 by 12.")
+    assert faults(TASK, plan) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        (("How many boats does Olga own?", "Add 12"), "the plan leaves out Pavel"),
+        (("How many boats does Olga own?", "How many does Pavel own?", "Add #1 and #2"), "the plan leaves out 12"),
+        (("How many boats does Olga own and Pavel", "multiply #1 by 12"), "the task asks 3 things, the plan has 2"),
+        (("Olga and Pavel", "multiply #1 by 12", "Multiply #2 by 12"), "step 3 adds nothing to the steps before it"),
+        (("Olga and Pavel own", "own #1"), "step 2 adds nothing to the steps before it"),
+        (("Olga, Pavel, 12", "multiply #1 by #1"), "step 2 uses #1 twice"),
+    ],
+)
+def test_faults_are_named(texts: tuple[str, ...], fault: str) -> None:
+    assert fault in faults(TASK, steps(*texts))
+
+
+def test_the_first_word_of_a_sentence_is_no_name() -> None:
+    assert faults("Olga rows. Pavel swims.", steps("rows and swims")) == []
+
+
+def test_a_repeated_question_is_asked_once_and_references_follow() -> None:
+    kept = without_repeats(steps("Find the boat", "find the boat.", "Name #2", "Add #2 and #3"))
+    assert [step.text for step in kept] == ["Find the boat", "Name #1", "Add #1 and #2"]
+
+
+def test_signs_of_a_calculation_tell_steps_apart() -> None:
+    assert len(without_repeats(steps("3 + 4", "3 * 4"))) == 2
