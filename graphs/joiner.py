@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphs.assembly import assemble_answer
 from graphs.errors import GenerationError
-from graphs.events import Answered, AnswerToken, EventSink, Planned
+from graphs.events import Answered, AnswerToken, EventSink, Planned, StepResult
 from graphs.generation import Generation, Question, ask
 from graphs.grammar import literal
 from graphs.numbers import foreign_numbers, written_numbers
@@ -17,6 +17,10 @@ from graphs.step_runner import filled_text
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
+_PART_ENDS = re.compile(r"(?<=[.,;:!?])\s+|\s+(?=and\b)")
+_EMPTY_WORDS = frozenset(
+    "a an the of to in on is are was were do does did what which how many much and or it that this".split()
+)
 _BETWEEN = r"""
 BEFORE: /[^\d\n]{0,120}[ ("$€£]/
 LINK: /[ ]|[ .,;:!?)"'][^\d\n]{0,120}[ ("$€£]/
@@ -106,7 +110,25 @@ class Joiner:
         if foreign := foreign_numbers(generation.text, (self.task, *(result.result for result in results.values()))):
             return f"the joiner wrote {', '.join(foreign)}, which is in no result"
         left_out = [result for result in self._sink_results(results) if not _quotes(generation.text, result)]
-        return f"the joiner left out {left_out[0]!r}" if left_out else ""
+        if left_out:
+            return f"the joiner left out {left_out[0]!r}"
+        mixed = [result for result in results.values() if self._is_misplaced(result, generation.text, results)]
+        return f"the joiner may say {mixed[0].result!r} of something else" if mixed else ""
+
+    def _is_misplaced(self, result: StepResult, answer: str, results: Results) -> bool:
+        """Whether a part of the sentence that gives the result speaks more of another step than of the result's own."""
+        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.steps}
+        for part in _PART_ENDS.split(answer):
+            if _quotes(part, result.result):
+                words = _content(part) - _content(result.result)
+                others = (len(words & asked[k]) for k, other in results.items() if other.result != result.result)
+                if len(words & asked[result.id]) < max(others, default=0):
+                    return True
+        return False
+
+
+def _content(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.lower()) if word not in _EMPTY_WORDS}
 
 
 def _quotes(answer: str, result: str) -> bool:

@@ -33,7 +33,7 @@ PASSAGES = (
         "one changed copy of the gene.",
         "inheritance",
     ),
-    ("{p} may feel feverish and tired, with a dry cough, a sore throat and aching joints.", "symptoms"),
+    ("Signs and symptoms that {p} noticed were a fever, a dry cough, a sore throat and aching joints.", "symptoms"),
     ("Doctors may give {p} antibiotics and pain medicine, and surgery can repair the damaged valve.", "treatment"),
 )
 
@@ -109,7 +109,7 @@ def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
         f"Which type of contract clause is this: {draw.clause}"
     )
     clinic = (
-        f"A clinic sees {draw.amount} visitors a week. How many visitors does it see in {draw.number} weeks? "
+        f"A clinic orders {draw.amount} boxes with {draw.number} masks in each. How many masks is that? "
         f"What does this medical passage describe: {draw.passage}"
     )
     product = str(draw.amount * draw.number)

@@ -38,6 +38,13 @@ async def test_the_joiners_words_are_the_answer(sink: EventList) -> None:
     assert sink.events[-1] == answered
 
 
+async def test_a_result_given_for_another_steps_question_is_not_let_through(sink: EventList) -> None:
+    """Every number is right, and yet the sentence is wrong: 288 is not the count of the books."""
+    answered = await joiner(sink, "Of 24, the books that Omar borrowed are 288.").join(RESULTS)
+    assert answered.source == "assembled"
+    assert answered.reason == "the joiner may say '288' of something else"
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [(None, "the engine has stopped"), ("word " * 10 + "is 288.", "the joiner was cut off after 8 tokens")],
