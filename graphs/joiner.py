@@ -17,9 +17,14 @@ from graphs.step_runner import filled_text
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
+_STEM_CHARS = 4
+_LINKING_WORDS = (
+    "answer result total sum difference product average number amount make give get there so therefore then have has "
+    "be been will would at with for by from if as all both each first second together final equal describe type"
+)
 _PART_ENDS = re.compile(r"(?<=[.,;:!?])\s+|\s+(?=and\b)")
 _EMPTY_WORDS = frozenset(
-    "a an the of to in on is are was were do does did what which how many much and or it that this".split()
+    "a an the of to in on is are was were do does did what which how many much and or it that this".split(" ")
 )
 _BETWEEN = r"""
 BEFORE: /[^\d\n]{0,120}[ ("$€£]/
@@ -112,8 +117,17 @@ class Joiner:
         left_out = [result for result in self._sink_results(results) if not _quotes(generation.text, result)]
         if left_out:
             return f"the joiner left out {left_out[0]!r}"
+        if foreign := self._foreign_words(generation.text, results):
+            return f"the joiner speaks of {foreign[0]!r}, which is in no step"
         mixed = [result for result in results.values() if self._is_misplaced(result, generation.text, results)]
         return f"the joiner may say {mixed[0].result!r} of something else" if mixed else ""
+
+    def _foreign_words(self, answer: str, results: Results) -> list[str]:
+        """Words that neither the task nor a step nor a result has, in any inflection."""
+        asked = " ".join(filled_text(step, results) for step in self.planned.plan.steps)
+        known = _content(" ".join((self.task, asked, _LINKING_WORDS, *(found.result for found in results.values()))))
+        stems = {word[:_STEM_CHARS] for word in known}
+        return sorted(word for word in _content(answer) if word[:_STEM_CHARS] not in stems)
 
     def _is_misplaced(self, result: StepResult, answer: str, results: Results) -> bool:
         """Whether a part of the sentence that gives the result speaks more of another step than of the result's own."""

@@ -35,8 +35,8 @@ RECIPES = (
         "math",
         "Arithmetic and word problems; writes the expression that the calculator computes.",
         "Expression:",
-        {"mawps": 19000, "svamp": 12000, "gsm8k_pot": 8000},
-        synthetic_tokens=21000,
+        {"mawps": 17000, "svamp": 10000, "gsm8k_pot": 5000},
+        synthetic_tokens=28000,
         tool="calculator",
         gate=GateRules(
             keywords=("multiply", "divide", "subtract", "percent", "sum", "total", "how much"),

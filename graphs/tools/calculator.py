@@ -8,16 +8,16 @@ from graphs.numbers import plain, written_numbers
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import compute, format_number
 
-CONSTANTS = ("2", "100")
-"""Numbers that a call may use without being asked: halves and squares, per cent."""
 MAX_LINES = 6
 NUMBER_WORDS = {
     **{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"},
     **{"nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "dozen": "12", "half": "2", "halve": "2"},
     **{"twice": "2", "double": "2", "triple": "3", "thrice": "3", "percent": "100", "per cent": "100", "%": "100"},
+    **{"average": "2", "mean": "2", "squared": "2"},
 }
-_OPTIONAL_WORDS = {"one", "percent", "per cent", "%"}
+_OPTIONAL_WORDS = {"one", "percent", "per cent", "%", "average", "mean", "squared"}
 _IN_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(NUMBER_WORDS) + r")(?![A-Za-z])", re.IGNORECASE)
+_COUNTED = re.compile(r"\bhow many\b", re.IGNORECASE)
 _IN_NAMES = re.compile(r"\b[A-Za-z]+\d+\w*")
 
 
@@ -51,6 +51,8 @@ class Calculator:
         invented = sorted(computed.literals - allowed)
         warnings = [f"{number} was not used" for number in unused]
         warnings += [f"{format_number(number)} is not in the step" for number in invented]
+        if computed.value % 1 and _COUNTED.search(step):
+            warnings.append("the step asks how many, and this is no whole number")
         if not _in_digits(step) and not _in_words(step):
             warnings.append("the step names no numbers")
         return ToolResult(format_number(computed.value), warnings=tuple(warnings))
@@ -86,7 +88,7 @@ def _in_words(step: str) -> list[str]:
 
 def _allowed(step: str) -> tuple[str, ...]:
     words = (NUMBER_WORDS[word] for word in _in_words(step))
-    return tuple(dict.fromkeys((*_in_digits(step), *words, *CONSTANTS)))
+    return tuple(dict.fromkeys((*_in_digits(step), *words))) or ("0",)
 
 
 def _required(step: str) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class RunView:
                 self.plan, self.plan_seconds = event.plan, event.seconds
             case StepStarted():
                 self.asked[event.step] = event
+                self.written[event.step] = ""
             case StepToken():
                 self.written[event.step] = self.written.get(event.step, "") + event.text
             case ToolCalled():

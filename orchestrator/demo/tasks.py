@@ -24,7 +24,6 @@ CLAUSES = (
         "{a} hereby grants {b} a non-exclusive, royalty-free license to use the software and the trademarks.",
         "License Grant",
     ),
-    ("The total liability of {a} to {b} shall not exceed the fees paid in the preceding year.", "Cap On Liability"),
 )
 PASSAGES = (
     # a passage of the demo's own | what it describes
@@ -108,13 +107,10 @@ def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
         f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "
         f"Which type of contract clause is this: {draw.clause}"
     )
-    clinic = (
-        f"A clinic orders {draw.amount} boxes with {draw.number} masks in each. How many masks is that? "
-        f"What does this medical passage describe: {draw.passage}"
-    )
+    clinic = f"What is the stock of the {second}? What does this medical passage describe: {draw.passage}"
     product = str(draw.amount * draw.number)
     return (
         DemoTask("A bicycle shop's database", shop, (str(sum(draw.prices)),)),
         DemoTask("A lease and its clause", contract, (product, draw.clause_type)),
-        DemoTask("A clinic and its leaflet", clinic, (product, draw.passage_topic)),
+        DemoTask("A stock and a leaflet", clinic, (str(draw.stocks[1]), draw.passage_topic)),
     )

@@ -32,6 +32,9 @@ class ScriptedClient:
             for name in self.experts
         ]
 
+    logprob = -0.1
+    """Of every piece that is written."""
+
     async def generate(
         self,
         expert: str,
@@ -51,7 +54,7 @@ class ScriptedClient:
         try:
             for number, piece in enumerate(pieces, start=1):
                 reason = None if number < len(pieces) else "length" if is_cut else "stop"
-                yield Generated(piece, (len(piece),), (-0.1,), reason, 10, len(pieces))
+                yield Generated(piece, (len(piece),), (self.logprob,), reason, 10, len(pieces))
         finally:
             self.num_closed += 1
 

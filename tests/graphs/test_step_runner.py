@@ -68,6 +68,16 @@ async def test_a_number_that_no_tool_computed_is_in_doubt(sink: EventList) -> No
     assert result.warnings == ("30 comes from the expert, not from a tool",)
 
 
+async def test_an_answer_that_the_expert_was_unsure_of_is_in_doubt(sink: EventList) -> None:
+    class UnsureClient(ScriptedClient):
+        logprob = -0.8
+
+    plan = make_plan(("What is it?", "law"))
+    for client, warnings in ((ScriptedClient, ()), (UnsureClient, ("the expert was unsure",))):
+        result = await runner(client(answers={"law": {"What is it?": "A lease"}}), plan, sink).run(plan.steps[0], {})
+        assert result.warnings == warnings
+
+
 async def test_the_task_itself_is_not_repeated_as_a_step(sink: EventList) -> None:
     plan = make_plan(("What is a tort?", "law"))
     client = ScriptedClient(answers={"law": {"What is a tort?": "A wrong."}})

@@ -108,6 +108,20 @@ _STORIES = (
     ("{n} read {x} pages on Monday and {y} pages on Tuesday. How many pages is that in all?", "{x} + {y}"),
     ("A rent of {z} euros rises by {x} euros. What is the new rent?", "{z} + {x}"),
     ("What is {x} times {y}?", "{x} * {y}"),
+    ("A depot receives {x} pallets with {y} cans on each. How many cans does it receive?", "{x} * {y}"),
+    ("A hall has {x} rows of {y} seats. How many seats are there?", "{x} * {y}"),
+    ("Each of {x} pupils reads {y} pages. How many pages do they read in all?", "{x} * {y}"),
+    ("A mill grinds {x} sacks per day. How many sacks does it grind in {y} days?", "{x} * {y}"),
+    ("A ferry carries {x} cars on every crossing and crosses {y} times. How many cars is that?", "{x} * {y}"),
+    ("{n} pays {x} euros every month. What does {n} pay over {y} months?", "{x} * {y}"),
+    ("A press prints {x} posters per hour. How many posters does it print in {y} hours?", "{x} * {y}"),
+    ("A ticket is {x} euros. What do {y} tickets cost?", "{x} * {y}"),
+    ("A school buys {x} boxes of {y} pencils. How many pencils does it get?", "{x} * {y}"),
+    ("{x} guests come each night for {y} nights. How many guests come in total?", "{x} * {y}"),
+    ("{z} eggs are packed in boxes of {x}. How many boxes are filled?", "{z} / {x}"),
+    ("{n} splits {z} coins among {x} friends. How many coins does each friend get?", "{z} / {x}"),
+    ("A shelf holds {x} jars and {y} more are added. How many jars are there now?", "{x} + {y}"),
+    ("Out of {z} lamps {x} are broken. How many lamps still work?", "{z} - {x}"),
     ("What is {z} minus {x}?", "{z} - {x}"),
     ("A class of {x} pupils each pays {y} euros, and the bus costs {w} euros. How much is left?", "{x} * {y} - {w}"),
     ("{n} buys {x} pens at {y} euros each and a bag for {w} euros. What is the total?", "{x} * {y} + {w}"),
@@ -137,11 +151,12 @@ def on_two(rng: random.Random) -> Calculation:
 def story(rng: random.Random, vocabulary: Vocabulary) -> Calculation:
     """A short story with its own numbers."""
     text, expression = rng.choice(_STORIES)
-    x = rng.randint(2, 60)
+    # large and small numbers in every place: the size of a number must not give the operation away
+    x, y = (rng.choice((rng.randint(2, 90), rng.randint(100, 990))) for _ in range(2))
     fill: dict[str, object] = {
         "n": vocabulary.first_name(rng),
         "x": x,
-        "y": rng.randint(2, 90),
+        "y": y,
         "z": x * rng.randint(2, 30),
         "w": rng.randint(5, 50),
     }
