@@ -10,6 +10,7 @@ from graphs.grammar import JOINTS, quotable
 from graphs.numbers import written_numbers
 from graphs.plan import REFERENCE, Step
 
+MIN_SCORE = 0.6
 _WORD = re.compile(r"\w+")
 _NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
 _REQUEST = re.compile(
@@ -24,7 +25,7 @@ _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.find
 def faults(task: str, steps: Sequence[Step]) -> list[str]:
     """The faults in words, in the order of the task, then of the steps."""
     missing = left_out(task, steps) or _too_few(task, steps)
-    return [*missing, *_idle_steps(steps), *_doubled_references(steps)]
+    return [*missing, *_idle_steps(steps), *_doubled_references(steps), *_unclear_experts(steps)]
 
 
 def left_out(task: str, steps: Sequence[Step]) -> list[str]:
@@ -65,6 +66,12 @@ def _doubled_references(steps: Sequence[Step]) -> list[str]:
         references = REFERENCE.findall(step.text)
         found += [f"step {step.id} uses #{k} twice" for k in step.references if references.count(str(k)) > 1]
     return found
+
+
+def _unclear_experts(steps: Sequence[Step]) -> list[str]:
+    """Steps whose expert was hardly likelier than another."""
+    unclear = [step for step in steps if step.scores and step.scores[step.expert] < MIN_SCORE]
+    return [f"step {step.id} may be for another expert than {step.expert}" for step in unclear]
 
 
 def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -33,7 +33,6 @@ PASSAGES = (
         "inheritance",
     ),
     ("Signs and symptoms that {p} noticed were a fever, a dry cough, a sore throat and aching joints.", "symptoms"),
-    ("Doctors may give {p} antibiotics and pain medicine, and surgery can repair the damaged valve.", "treatment"),
 )
 
 
@@ -107,10 +106,13 @@ def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
         f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "
         f"Which type of contract clause is this: {draw.clause}"
     )
-    clinic = f"What is the stock of the {second}? What does this medical passage describe: {draw.passage}"
+    clinic = (
+        f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "
+        f"What does this medical passage describe: {draw.passage}"
+    )
     product = str(draw.amount * draw.number)
     return (
         DemoTask("A bicycle shop's database", shop, (str(sum(draw.prices)),)),
         DemoTask("A lease and its clause", contract, (product, draw.clause_type)),
-        DemoTask("A stock and a leaflet", clinic, (str(draw.stocks[1]), draw.passage_topic)),
+        DemoTask("A rent and a leaflet", clinic, (product, draw.passage_topic)),
     )

@@ -33,6 +33,13 @@ def test_faults_are_named(texts: tuple[str, ...], fault: str) -> None:
     assert fault in faults(TASK, steps(*texts))
 
 
+def test_an_expert_that_was_hardly_likelier_than_another_is_a_fault() -> None:
+    (clear, unclear) = steps("rows and swims", "rows more")
+    unclear = unclear.model_copy(update={"expert": "law", "scores": {"law": 0.52, "sql": 0.48}})
+    clear = clear.model_copy(update={"scores": {"general": 0.9, "sql": 0.1}})
+    assert faults("rows and swims more", [clear, unclear]) == ["step 2 may be for another expert than law"]
+
+
 def test_the_first_word_of_a_sentence_is_no_name() -> None:
     assert faults("Olga rows. Pavel swims.", steps("rows and swims")) == []
 
