@@ -42,7 +42,7 @@ PARAPHRASES: tuple[Paraphrase, ...] = (
         (d.amount * d.number, d.clause_type),
     ),
     lambda d: (
-        f"What kind of contract clause is the following: {d.clause} "
+        f"Which sort of clause do we have here: {d.clause} "
         f"And what do {d.number} months at {d.amount} dollars a month cost?",
         (d.amount * d.number, d.clause_type),
     ),
