@@ -60,7 +60,7 @@ def wait_for_socket(path: Path, seconds: float = 20.0) -> None:
         with socket_module.socket(socket_module.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
                 return
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks at the condition
     raise TimeoutError(f"nobody listens at {path}")
 
 
