@@ -184,3 +184,26 @@ def test_exactly_what_needs_a_failed_step_is_skipped(plan: Plan, failing: set[in
         assert results[step.id].status == expected
         if expected != "success":
             lost.add(step.id)
+
+
+class WaveringClient(ScriptedClient):
+    """Leaves out 12 when greedy, and has it when sampled."""
+
+    async def generate(
+        self,
+        expert: str,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+        sampling: Sampling = GREEDY,
+    ) -> AsyncIterator[Generated]:
+        call = "24 + 24" if sampling == GREEDY else "24 * 12"
+        yield Generated(call, (1,), (-0.1,), "stop", 10, 1)
+
+
+async def test_a_call_that_its_tool_doubts_is_drawn_anew(sink: EventList) -> None:
+    plan = make_plan(("Multiply 24 by 12.", "math"))
+    steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink)
+    result = await steps.run(plan.steps[0], {})
+    assert (result.call, result.result, result.warnings) == ("24 * 12", "288", ())
