@@ -54,6 +54,11 @@ class Backbone:
         return cast(nn.ModuleList, self.model.base_model.layers)
 
     @property
+    def embeddings(self) -> Tensor:
+        """The input embeddings, `[vocabulary, hidden]`."""
+        return cast(nn.Embedding, self.model.get_input_embeddings()).weight
+
+    @property
     def head(self) -> nn.Module:
         """The output projection, `[num_tokens, hidden]` to `[num_tokens, vocabulary]`."""
         return cast(nn.Module, self.model.get_output_embeddings())

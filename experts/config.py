@@ -21,6 +21,18 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """Limits of one engine step."""
+
+    max_running: int = 32
+    """Sequences that hold blocks at once."""
+    max_step_tokens: int = 512
+    """Tokens computed in one step, over all sequences."""
+    max_chunk_tokens: int = 256
+    """Of one sequence, so that a long prompt does not hold up everybody's next token."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What an engine serves."""
 
@@ -30,5 +42,10 @@ class EngineConfig:
     with_builtin: bool = True
     num_threads: int | None = None
     """Threads of torch; None leaves its default."""
+    scheduler: SchedulerConfig = SchedulerConfig()
+    block_size: int = 16
+    """Tokens of one block of the paged cache."""
+    cache_bytes: int = 512 * 2**20
+    """Of the paged cache; the memory is taken as it fills."""
     max_sequences: int = 64
     """Sequences that may wait or run at once; one more is refused as busy."""

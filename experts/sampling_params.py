@@ -26,6 +26,7 @@ class SamplingParams(BaseModel):
     top_k: int = Field(default=0, ge=0, description="0 switches it off")
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    ignore_eos: bool = Field(default=False, description="go on behind the end-of-answer token, up to max_tokens")
     grammar: Grammar | None = None
 
     @model_validator(mode="after")

@@ -19,13 +19,14 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 """A question mark, or a sentence that begins with an order."""
+_SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
 def faults(task: str, steps: Sequence[Step]) -> list[str]:
     """The faults in words, in the order of the task, then of the steps."""
     missing = left_out(task, steps) or _too_few(task, steps)
-    return [*missing, *_idle_steps(steps), *_doubled_references(steps), *_unclear_experts(steps)]
+    return [*missing, *_mixed(task, steps), *_idle_steps(steps), *_doubled_references(steps), *_unclear_experts(steps)]
 
 
 def left_out(task: str, steps: Sequence[Step]) -> list[str]:
@@ -40,6 +41,18 @@ def _too_few(task: str, steps: Sequence[Step]) -> list[str]:
     """A plan needs a step for every sentence that asks for something."""
     num_requests = len(_REQUEST.findall(task))
     return [f"the task asks {num_requests} things, the plan has {len(steps)}"] if num_requests > len(steps) else []
+
+
+def _mixed(task: str, steps: Sequence[Step]) -> list[str]:
+    """Steps without references that are made from words of several sentences, not quoted in one piece."""
+    plain = " ".join(_WORD.findall(quotable(task).lower()))
+    sentences = [_content(sentence) for sentence in _SENTENCE_END.split(quotable(task))]
+    found: list[str] = []
+    for step in steps:
+        in_one_piece = " ".join(_WORD.findall(step.text.lower())) in plain
+        if not step.references and not in_one_piece and not any(_content(step.text) <= words for words in sentences):
+            found.append(f"step {step.id} mixes parts of several sentences")
+    return found
 
 
 def _idle_steps(steps: Sequence[Step]) -> list[str]:

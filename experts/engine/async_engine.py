@@ -3,9 +3,10 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, cast
 
@@ -13,11 +14,14 @@ import torch
 
 from experts.card import ExpertCard
 from experts.config import EngineConfig
+from experts.engine.answer import Answer
+from experts.engine.detokenizer import Detokenizer
+from experts.engine.engine import Engine, Output, Scoring, Work
 from experts.engine.events import TokenEvent
-from experts.engine.generation import ModelState, generate
 from experts.engine.grammar import GrammarCompiler
 from experts.engine.model_pool import ModelPool
-from experts.errors import EngineBusy, EngineClosed, ExpertError, PromptTooLong
+from experts.engine.sequence import ExpertKey
+from experts.errors import EngineBusy, EngineClosed, PromptTooLong
 from experts.prompt import PromptParts, PromptRenderer
 from experts.registry import Registry
 from experts.sampling_params import SamplingParams
@@ -28,25 +32,21 @@ Prompt = PromptParts | Sequence[int] | Sequence[dict[str, str]]
 """What can be asked: parts in the service's layout, token ids, or chat messages."""
 
 
-@dataclass(slots=True)
-class _Sequence:
-    """One running generation: its steps, and where its events go."""
-
-    steps: Iterator[TokenEvent]
-    put: Callable[[TokenEvent | BaseException], None]
-    is_cancelled: threading.Event = field(default_factory=threading.Event)
+Put = Callable[[Output | BaseException], None]
+"""Takes a sequence's outputs to whoever awaits them."""
 
 
 class AsyncEngine:
     """Tokens in, tokens out, for every expert of one registry.
 
-    All running sequences advance in turn, one forward each.
+    All running sequences advance together, one engine step at a time.
     """
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._sequences: list[_Sequence] = []
+        self._puts: dict[int, Put] = {}
+        """By sequence."""
         self._thread = threading.Thread(target=self._run, name="ccoe-engine", daemon=True)
         self._closed = False
         self._num_open = 0
@@ -69,6 +69,7 @@ class AsyncEngine:
         backbone = load_backbone(self._config.backbone)
         registry = Registry(self._config.experts_dir, **({} if self._config.with_builtin else {"builtin": None}))
         self._pool = ModelPool(backbone, registry)
+        self._engine = Engine(self._pool, self._config)
         self._renderer = PromptRenderer(backbone.tokenizer)
         vocab_size = int(backbone.model.config.vocab_size)
         self._grammars = GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
@@ -88,33 +89,49 @@ class AsyncEngine:
 
         Raises UnknownExpert, PromptTooLong, GrammarError, CheckpointError, EngineBusy or EngineClosed.
         """
-        if self._num_open >= self._config.max_sequences:
-            raise EngineBusy(self._num_open)
-        loop, events = asyncio.get_running_loop(), asyncio.Queue[TokenEvent | BaseException]()
-        self._num_open += 1
-        sequence: _Sequence | None = None
-        try:
-            sequence = await self._call(
-                lambda: self._add(expert, prompt, params, lambda item: _put_from_thread(loop, events, item))
-            )
-            while True:
-                item = await events.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-                if item.finish_reason is not None:
+        async with aclosing(self._outputs(lambda: self._answer(expert, prompt, params))) as outputs:
+            async for output in outputs:
+                assert isinstance(output, TokenEvent)
+                yield output
+                if output.finish_reason is not None:
                     return
-        finally:
-            self._num_open -= 1
-            if sequence is not None:
-                sequence.is_cancelled.set()
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         """The log-probability of each whole candidate as the continuation of the prompt (teacher-forced).
 
         Raises as `generate` does.
         """
-        return await self._call(lambda: self._score(expert, prompt, candidates))
+        if not candidates:
+            return []
+        first = await self._score(expert, prompt, candidates[0])  # and the others find its prefix in the cache
+        others = await asyncio.gather(*(self._score(expert, prompt, candidate) for candidate in candidates[1:]))
+        return [first, *others]
+
+    async def _score(self, expert: str, prompt: Prompt, candidate: str) -> float:
+        async with aclosing(self._outputs(lambda: self._scoring(expert, prompt, candidate))) as outputs:
+            async for output in outputs:
+                assert isinstance(output, float)
+                return output
+        raise AssertionError("a scoring ends with its score or an error")
+
+    async def _outputs(self, prepare: Callable[[], tuple[ExpertKey, list[int], Work]]) -> AsyncGenerator[Output]:
+        """What comes of a new sequence; it is aborted when nobody asks for more."""
+        if self._num_open >= self._config.max_sequences:
+            raise EngineBusy(self._num_open)
+        loop, outputs = asyncio.get_running_loop(), asyncio.Queue[Output | BaseException]()
+        self._num_open += 1
+        sequence_id: int | None = None
+        try:
+            sequence_id = await self._call(lambda: self._add(prepare(), lambda o: _put_from_thread(loop, outputs, o)))
+            while True:
+                output = await outputs.get()
+                if isinstance(output, BaseException):
+                    raise output
+                yield output
+        finally:
+            self._num_open -= 1
+            if sequence_id is not None and not self._closed:
+                self._work.put(partial(self._abort, sequence_id))
 
     async def push(self, directory: Path) -> ExpertCard:
         """Attach an expert, or a new version of one. Raises CheckpointError."""
@@ -147,59 +164,64 @@ class AsyncEngine:
         return await asyncio.wrap_future(future)
 
     def _run(self) -> None:
-        """The thread: take what is new, then one forward of every sequence."""
+        """The thread: take what is new, then one engine step."""
         while True:
-            while not self._sequences or not self._work.empty():
+            while not self._puts or not self._work.empty():
                 work = self._work.get()
                 if work is None:
-                    return self._abort()
+                    return self._stop()
                 work()
-            self._sequences = [sequence for sequence in self._sequences if self._advance(sequence)]
+            self._step()
 
-    def _abort(self) -> None:
-        for sequence in self._sequences:
-            sequence.put(EngineClosed("the engine stopped before the answer was complete"))
-        self._sequences.clear()
-
-    def _advance(self, sequence: _Sequence) -> bool:
-        """One forward of a sequence; false when it has ended."""
-        if sequence.is_cancelled.is_set():
-            return False
+    def _step(self) -> None:
         try:
-            event = next(sequence.steps)
-        except (ExpertError, RuntimeError, MemoryError) as error:
-            sequence.put(error)
-            return False
-        sequence.put(event)
-        return event.finish_reason is None
+            outputs = self._engine.step()
+        except (RuntimeError, MemoryError) as error:
+            self._fail(error)
+            return
+        for sequence_id, output in outputs:
+            self._puts[sequence_id](output)
+            if not isinstance(output, TokenEvent) or output.finish_reason is not None:
+                del self._puts[sequence_id]
 
-    def _add(
-        self, expert: str, prompt: Prompt, params: SamplingParams, put: Callable[[TokenEvent | BaseException], None]
-    ) -> _Sequence:
-        entry = self.registry.get(expert)
+    def _stop(self) -> None:
+        self._fail(EngineClosed("the engine stopped before the answer was complete"))
+
+    def _fail(self, error: Exception) -> None:
+        """End all sequences with an error."""
+        for sequence_id in list(self._puts):
+            self._puts[sequence_id](error)
+            self._abort(sequence_id)
+
+    def _abort(self, sequence_id: int) -> None:
+        if self._puts.pop(sequence_id, None) is not None:
+            self._engine.abort(sequence_id)
+
+    def _add(self, prepared: tuple[ExpertKey, list[int], Work], put: Put) -> int:
+        sequence_id = self._engine.add(*prepared)
+        self._puts[sequence_id] = put
+        return sequence_id
+
+    def _answer(self, expert: str, prompt: Prompt, params: SamplingParams) -> tuple[ExpertKey, list[int], Work]:
+        entry, backbone = self.registry.get(expert), self._pool.backbone
         token_ids = self._render(prompt, entry.card)
-        room = self._pool.backbone.max_context - len(token_ids)
+        room = self._engine.max_tokens - len(token_ids)
         if room < 1:
-            raise PromptTooLong(len(token_ids), self._pool.backbone.max_context)
+            raise PromptTooLong(len(token_ids), self._engine.max_tokens)
         params = params.model_copy(update={"max_tokens": min(params.max_tokens, room)})
         matcher = self._grammars.compile(params.grammar) if params.grammar else None
-        backbone = self._pool.backbone
-        model = self._pool.model(entry)
-        steps = generate(model, backbone.tokenizer, token_ids, params, matcher, backbone.eos_token_ids)
-        sequence = _Sequence(steps, put)
-        self._sequences.append(sequence)
-        return sequence
+        detokenizer = Detokenizer(backbone.tokenizer, params.stop)
+        answer = Answer(params, detokenizer, matcher, backbone.eos_token_ids, len(token_ids))
+        return self._pool.load(entry), token_ids, answer
 
-    def _score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
-        entry = self.registry.get(expert)
+    def _scoring(self, expert: str, prompt: Prompt, candidate: str) -> tuple[ExpertKey, list[int], Work]:
+        entry, tokenizer = self.registry.get(expert), self._pool.backbone.tokenizer
         token_ids = self._render(prompt, entry.card)
-        if len(token_ids) >= self._pool.backbone.max_context:
-            raise PromptTooLong(len(token_ids), self._pool.backbone.max_context)
-        tokenizer = self._pool.backbone.tokenizer
         plain = {"add_special_tokens": False, "split_special_tokens": True}
-        encoded = [tokenizer.encode(candidate, **plain) for candidate in candidates]
-        state = ModelState(self._pool.model(entry))
-        return state.score(encoded, state.forward(token_ids))
+        scoring = Scoring(tuple(tokenizer.encode(candidate, **plain)))
+        if len(token_ids) + len(scoring.token_ids) > self._engine.max_tokens:
+            raise PromptTooLong(len(token_ids), self._engine.max_tokens)
+        return self._pool.load(entry), token_ids, scoring
 
     def _render(self, prompt: Prompt, card: ExpertCard) -> list[int]:
         if isinstance(prompt, PromptParts):
@@ -210,7 +232,7 @@ class AsyncEngine:
 
 
 def _put_from_thread(
-    loop: asyncio.AbstractEventLoop, events: asyncio.Queue[TokenEvent | BaseException], item: TokenEvent | BaseException
+    loop: asyncio.AbstractEventLoop, outputs: asyncio.Queue[Output | BaseException], output: Output | BaseException
 ) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(events.put_nowait, item)
+        loop.call_soon_threadsafe(outputs.put_nowait, output)

@@ -1,6 +1,6 @@
-"""The plain generation loop: one sequence, one assembled model, transformers' own cache and forward.
+"""The slow path: one sequence, one assembled model, transformers' own cache and forward.
 
-It is also the reference that a faster engine is compared with: greedy, it gives the tokens of transformers' `generate`.
+It is the reference that the engine is compared with, and what experts are scored with after training.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from experts.engine.answer import Answer
 from experts.engine.detokenizer import Detokenizer
-from experts.engine.events import FinishReason, TokenEvent, Usage
+from experts.engine.events import TokenEvent
 from experts.engine.grammar import Matcher
-from experts.engine.sampler import sample
 from experts.sampling_params import SamplingParams
 
 
@@ -58,38 +58,11 @@ def generate(
 ) -> Iterator[TokenEvent]:
     """Yield an event after each forward. The caller has checked that prompt and `max_tokens` fit the context."""
     assert prompt
-    state, detokenizer = ModelState(model), Detokenizer(tokenizer, params.stop)
-    pending, num_output = list(prompt), 0
+    answer = Answer(params, Detokenizer(tokenizer, params.stop), matcher, eos_token_ids, len(prompt))
+    state, pending = ModelState(model), list(prompt)
     while True:
-        logits = state.forward(pending).clone()
-        new, logprobs, finish = _choose(logits, params, matcher, eos_token_ids, len(prompt) + num_output)
-        room = params.max_tokens - num_output
-        if len(new) >= room and finish is None:
-            new, logprobs, finish = new[:room], logprobs[:room], "length"
-        num_output += len(new)
-        visible = new[:-1] if new and new[-1] in eos_token_ids else new
-        text = detokenizer.add(visible)
-        if detokenizer.is_stopped or (finish == "length" and matcher is not None and matcher.is_finished):
-            finish = "stop"
-        if finish is not None:
-            usage = Usage(len(prompt), num_output)
-            yield TokenEvent(text + detokenizer.finish(), tuple(visible), tuple(logprobs), finish, usage)
+        event = answer.take(*answer.choose(state.forward(pending)[0].clone()))
+        yield event
+        if event.finish_reason is not None:
             return
-        yield TokenEvent(text, tuple(visible), tuple(logprobs))
-        pending = new
-
-
-def _choose(
-    logits: Tensor, params: SamplingParams, matcher: Matcher | None, eos_token_ids: frozenset[int], position: int
-) -> tuple[list[int], list[float], FinishReason | None]:
-    """The next token and those that the grammar forces behind it, their log-probabilities, and why this is the end."""
-    if matcher is not None:
-        matcher.mask(logits)
-    token_id = sample(logits[0], params, position)
-    logprob = float(torch.log_softmax(logits[0].float(), dim=-1)[token_id])
-    if token_id in eos_token_ids:
-        return [token_id], [logprob], "stop"
-    forced = [] if matcher is None else matcher.accept(token_id)
-    finished = matcher is not None and matcher.is_finished
-    new = [token_id, *forced]
-    return new, [logprob, *(0.0 for _ in forced)], "stop" if finished else None
+        pending = list(event.token_ids)

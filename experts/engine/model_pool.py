@@ -1,34 +1,38 @@
-"""Assembled models: the shared backbone with one expert's upper layers on top, made when first asked for."""
+"""The experts' upper layers in memory, merged when first asked for."""
 
+from collections.abc import Collection
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from torch import nn
 
 from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.checkpoint import load_expert
+from experts.engine.sequence import ExpertKey
 from experts.expert import general_expert
 from experts.registry import Entry, Registry
 
 
 class ModelPool:
-    """The models of a registry's experts, by name and version. Not thread-safe: the engine's thread owns it."""
+    """Upper layers by name and version. Not thread-safe: the engine's thread owns it."""
 
     def __init__(self, backbone: Backbone, registry: Registry) -> None:
         self.backbone, self.registry = backbone, registry
-        self._models: dict[tuple[str, str], PreTrainedModel] = {}
+        self._layers: dict[ExpertKey, nn.ModuleList] = {}
         registry.add(Entry(general_expert(backbone).card, None))
 
-    def model(self, entry: Entry) -> PreTrainedModel:
-        """The assembled model of one version of an expert. Raises CheckpointError if its files do not fit."""
+    def load(self, entry: Entry) -> ExpertKey:
+        """Have one version of an expert in memory. Raises CheckpointError if its files do not fit."""
         key = (entry.card.name, entry.card.version)
-        if key not in self._models:
-            if entry.directory is None:
-                expert = general_expert(self.backbone)
-            else:
-                expert = load_expert(entry.directory, self.backbone)
-            self._models[key] = self.backbone.assemble(expert.upper_layers(self.backbone))
-        return self._models[key]
+        if key not in self._layers:
+            backbone = self.backbone
+            expert = general_expert(backbone) if entry.directory is None else load_expert(entry.directory, backbone)
+            self._layers[key] = expert.upper_layers(backbone)
+        return key
+
+    def layers(self, key: ExpertKey) -> nn.ModuleList:
+        """The upper layers of a loaded expert."""
+        return self._layers[key]
 
     def push(self, directory: Path) -> ExpertCard:
         """Check an expert's files against the backbone, then make it the active version. Raises CheckpointError."""
@@ -36,7 +40,10 @@ class ModelPool:
         return self.registry.push(directory).card
 
     def pop(self, name: str) -> ExpertCard:
-        """Detach an expert and let its memory go; sequences that run keep the model they hold. Raises UnknownExpert."""
-        card = self.registry.pop(name).card
-        self._models.pop((card.name, card.version), None)
-        return card
+        """Detach an expert; sequences that run keep its layers. Raises UnknownExpert."""
+        return self.registry.pop(name).card
+
+    def unload(self, in_use: Collection[ExpertKey]) -> None:
+        """Let go of layers that are neither active nor used by a sequence."""
+        active = {(entry.card.name, entry.card.version) for entry in self.registry.list()}
+        self._layers = {key: layers for key, layers in self._layers.items() if key in active or key in in_use}

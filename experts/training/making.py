@@ -117,7 +117,7 @@ def save(expert: Expert, rows: Rows, directory: Path) -> ExpertCard:
 
 def dev_rows(data: Path, name: str, limit: int | None = None) -> list[TrainingRow]:
     """A seeded sample of a set's dev rows, without those whose prompt stands in its train. Raises DatasetError."""
-    limit = _NUM_DEV_ROWS[dataset(name).metric] if limit is None else limit
+    limit = limit or dataset(name).num_scored_rows or _NUM_DEV_ROWS[dataset(name).metric]
     seen = {row.parts.task for row in read_rows(data / name / "train.jsonl")}
     rows = [row for row in read_rows(data / name / "dev.jsonl") if row.parts.task not in seen]
     return random.Random(name).sample(rows, min(limit, len(rows)))

@@ -8,8 +8,8 @@ from pathlib import Path
 from experts.prompt import PromptInput, PromptParts
 from experts.training.recipes import Recipe
 from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
-from experts.training.synthesis import arithmetic
 from experts.training.synthesis.queries import draw_query
+from experts.training.synthesis.stories import story
 from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
 
@@ -91,9 +91,9 @@ class RowMaker:
     def _in_company(self, name: str, row: TrainingRow) -> TrainingRow:
         """Some rows stand as one step of a larger task, as the service asks them."""
         text, rng, vocabulary = row.parts.task, self.rng, self.world.vocabulary
-        if name not in _IN_COMPANY or len(text) > _LONGEST_TOPIC or rng.random() < 0.65:
+        if name not in _IN_COMPANY or len(text) > _LONGEST_TOPIC or rng.random() < 0.5:
             return row
-        other = rng.choice((arithmetic.story(rng, vocabulary).said, draw_query(rng, vocabulary, number=True).question))
+        other = rng.choice((story(rng, vocabulary).said, draw_query(rng, vocabulary, number=True).question))
         task = rng.choice((f"{other} {text}", f"{text} {other}"))
         return replace(row, parts=PromptParts(task, step=text))
 
@@ -109,6 +109,9 @@ class RowMaker:
         if expert == "sql" and self.rng.random() < 0.5:
             query = draw_query(self.rng, self.world.vocabulary, number=self.rng.random() < 0.6)
             return [TrainingRow(identifier, PromptParts(query.question, context=query.tables), (query.sql,), query.sql)]
+        if expert == "math" and self.rng.random() < 0.55:
+            made = story(self.rng, self.world.vocabulary)
+            return [TrainingRow(identifier, PromptParts(made.said), (made.expression,), made.expression)]
         composed = compose(self.rng, self.world)
         if expert == "planner":
             segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])

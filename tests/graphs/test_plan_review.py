@@ -33,6 +33,22 @@ def test_faults_are_named(texts: tuple[str, ...], fault: str) -> None:
     assert fault in faults(TASK, steps(*texts))
 
 
+SPLICED = "A shop pays 40 dollars a day. How much does it pay in 7 days?"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_mixed"),
+    [
+        (("A shop pays 40 dollars and in 7 days?",), True),
+        ((SPLICED,), False),
+        (("What is 40 dollars a day",), False),
+        (("A shop pays 40 dollars a day.", "How much is #1 and in 7 days?"), False),
+    ],
+)
+def test_a_step_that_mixes_sentences_is_a_fault(texts: tuple[str, ...], is_mixed: bool) -> None:
+    assert ("step 1 mixes parts of several sentences" in faults(SPLICED, steps(*texts))) is is_mixed
+
+
 def test_an_expert_that_was_hardly_likelier_than_another_is_a_fault() -> None:
     (clear, unclear) = steps("rows and swims", "rows more")
     unclear = unclear.model_copy(update={"expert": "law", "scores": {"law": 0.52, "sql": 0.48}})
@@ -41,7 +57,7 @@ def test_an_expert_that_was_hardly_likelier_than_another_is_a_fault() -> None:
 
 
 def test_the_first_word_of_a_sentence_is_no_name() -> None:
-    assert faults("Olga rows. Pavel swims.", steps("rows and swims")) == []
+    assert faults("Olga rows and swims.", steps("rows and swims")) == []
 
 
 def test_a_repeated_question_is_asked_once_and_references_follow() -> None:

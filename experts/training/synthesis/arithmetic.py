@@ -1,9 +1,7 @@
-"""Arithmetic that a task asks for: on results of earlier steps, and in short stories."""
+"""Arithmetic that a task asks for on results of earlier steps."""
 
 import random
 from dataclasses import dataclass
-
-from experts.training.synthesis.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,39 +95,6 @@ _BOTH = (
     "both numbers",
 )
 _NOUNS = ((" / 2", "the average"), (" + ", "the sum"), (" - ", "the difference"), (" * ", "the product"))
-_STORIES = (
-    ("{n} packs {x} crates with {y} jars in each. How many jars is that?", "{x} * {y}"),
-    ("A tram makes {x} trips a day with {y} riders each. How many riders does it carry?", "{x} * {y}"),
-    ("A tank loses {x} liters an hour for {y} hours. How many liters are lost?", "{x} * {y}"),
-    ("{n} earns {x} euros a week. How much does {n} earn in {y} weeks?", "{x} * {y}"),
-    ("{n} had {z} stamps and gave away {x}. How many stamps are left?", "{z} - {x}"),
-    ("A roll of {z} meters is cut into pieces of {x} meters. How many pieces are there?", "{z} / {x}"),
-    ("{z} chairs are set in {x} equal rows. How many chairs are in a row?", "{z} / {x}"),
-    ("{n} read {x} pages on Monday and {y} pages on Tuesday. How many pages is that in all?", "{x} + {y}"),
-    ("A rent of {z} euros rises by {x} euros. What is the new rent?", "{z} + {x}"),
-    ("What is {x} times {y}?", "{x} * {y}"),
-    ("A depot receives {x} pallets with {y} cans on each. How many cans does it receive?", "{x} * {y}"),
-    ("A hall has {x} rows of {y} seats. How many seats are there?", "{x} * {y}"),
-    ("Each of {x} pupils reads {y} pages. How many pages do they read in all?", "{x} * {y}"),
-    ("A mill grinds {x} sacks per day. How many sacks does it grind in {y} days?", "{x} * {y}"),
-    ("A ferry carries {x} cars on every crossing and crosses {y} times. How many cars is that?", "{x} * {y}"),
-    ("{n} pays {x} euros every month. What does {n} pay over {y} months?", "{x} * {y}"),
-    ("A press prints {x} posters per hour. How many posters does it print in {y} hours?", "{x} * {y}"),
-    ("A ticket is {x} euros. What do {y} tickets cost?", "{x} * {y}"),
-    ("A school buys {x} boxes of {y} pencils. How many pencils does it get?", "{x} * {y}"),
-    ("{x} guests come each night for {y} nights. How many guests come in total?", "{x} * {y}"),
-    ("{z} eggs are packed in boxes of {x}. How many boxes are filled?", "{z} / {x}"),
-    ("{n} splits {z} coins among {x} friends. How many coins does each friend get?", "{z} / {x}"),
-    ("A shelf holds {x} jars and {y} more are added. How many jars are there now?", "{x} + {y}"),
-    ("Out of {z} lamps {x} are broken. How many lamps still work?", "{z} - {x}"),
-    ("What is {z} minus {x}?", "{z} - {x}"),
-    ("A class of {x} pupils each pays {y} euros, and the bus costs {w} euros. How much is left?", "{x} * {y} - {w}"),
-    ("{n} buys {x} pens at {y} euros each and a bag for {w} euros. What is the total?", "{x} * {y} + {w}"),
-    (
-        "A worker is paid {x} dollars an hour for {y} hours and gets a bonus of {w} dollars. What is the pay?",
-        "{x} * {y} + {w}",
-    ),
-)
 
 
 def on_one(rng: random.Random, noun: str = "") -> Calculation:
@@ -146,19 +111,3 @@ def on_two(rng: random.Random) -> Calculation:
     said, step, expression = rng.choice(_TWO)
     noun = next((noun for sign, noun in _NOUNS if sign in expression), "")
     return Calculation(said.format(both=rng.choice(_BOTH)), step, expression, noun)
-
-
-def story(rng: random.Random, vocabulary: Vocabulary) -> Calculation:
-    """A short story with its own numbers."""
-    text, expression = rng.choice(_STORIES)
-    # large and small numbers in every place: the size of a number must not give the operation away
-    x, y = (rng.choice((rng.randint(2, 90), rng.randint(100, 990))) for _ in range(2))
-    fill: dict[str, object] = {
-        "n": vocabulary.first_name(rng),
-        "x": x,
-        "y": y,
-        "z": x * rng.randint(2, 30),
-        "w": rng.randint(5, 50),
-    }
-    text = text.format(**fill)
-    return Calculation(text, text, expression.format(**fill))

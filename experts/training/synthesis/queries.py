@@ -88,6 +88,7 @@ _PAIRS = (
     "Look at {a} and at {b}.",
     "Get {a} as well as {b}.",
 )
+_SHARED = ("What are the {c}", "Find the {c}", "Look up the {c}", "Tell me the {c}", "Get the {c}")
 
 
 def draw_query(rng: random.Random, vocabulary: Vocabulary, *, number: bool = False) -> Query:
@@ -110,9 +111,7 @@ def draw_pair(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]
     second = rng.choice((first, second))
     columns = [rng.choice(list(entity.numbers)) for entity in (first, second)]
     names = [vocabulary.name_of(entity, rng) for entity in (first, second)]
-    asked = [f"the {_words(c)} of {n}" for c, n in zip(columns, names, strict=True)]
-    said = rng.choice(_PAIRS).format(a=asked[0], b=asked[1])
-    questions = [f"Find {asked[0]}", f"Find {asked[1]}{said[-1]}"]
+    said, questions = _asked_together(rng, columns, names)
     made = [
         Query(
             "",
@@ -124,6 +123,21 @@ def draw_pair(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]
         for q, e, c, n in zip(questions, (first, second), columns, names, strict=True)
     ]
     return replace(made[0], said=said), made[1]
+
+
+def _asked_together(rng: random.Random, columns: list[str], names: list[str]) -> tuple[str, list[str]]:
+    """One sentence, and the two questions that are in it."""
+    if columns[0] == columns[1] and not columns[0].endswith("s") and rng.random() < 0.6:
+        opening = rng.choice(_SHARED).format(c=_many(_words(columns[0])))
+        said = f"{opening} of {names[0]} and {names[1]}{'?' if opening.startswith('What') else '.'}"
+        return said, [f"{opening} of {names[0]}", f"{opening} of {names[1]}{said[-1]}"]
+    asked = [f"the {_words(c)} of {n}" for c, n in zip(columns, names, strict=True)]
+    said = rng.choice(_PAIRS).format(a=asked[0], b=asked[1])
+    return said, [f"Find {asked[0]}", f"Find {asked[1]}{said[-1]}"]
+
+
+def _many(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
 def draw_twins(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]:

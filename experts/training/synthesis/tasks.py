@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from experts.training.rows import Quote
 from experts.training.synthesis import arithmetic
 from experts.training.synthesis.queries import Query, draw_pair, draw_query, draw_twins
+from experts.training.synthesis.stories import story
 from experts.training.synthesis.vocabulary import Vocabulary
 
 _STARTING_WORDS = frozenset(
@@ -84,7 +85,7 @@ class _Composer:
                 for query in draw(self.rng, self.world.vocabulary):
                     self._ask(query)
             case "story":
-                made = arithmetic.story(self.rng, self.world.vocabulary)
+                made = story(self.rng, self.world.vocabulary)
                 result = self.world.calculate(made.expression)
                 self.pieces.append(Piece(made.said, made.step, "math", made.expression, result=result))
             case "topic":
@@ -117,13 +118,15 @@ _PATTERNS = (
     (4, "pair on_last_two"),
     (1, "pair on_last_two on_last"),
     (2, "story on_last"),
-    (4, "story topic"),
-    (4, "topic story"),
-    (2, "query topic"),
+    (7, "story topic"),
+    (6, "topic story"),
+    (4, "query topic"),
+    (2, "topic query"),
     (2, "topic query on_last"),
     (3, "query on_last topic"),
     (2, "story on_last topic"),
     (2, "topic topic"),
+    (2, "query story"),
     (1, "query story on_last_two"),
     (1, "text_query query"),
     (1, "story"),

@@ -1,0 +1,116 @@
+"""The engine: all sequences of all experts advance together, one step at a time."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from experts.config import EngineConfig
+from experts.engine.answer import Answer
+from experts.engine.block_manager import BlockManager
+from experts.engine.events import TokenEvent
+from experts.engine.kv_cache import KVCache, block_bytes
+from experts.engine.model_pool import ModelPool
+from experts.engine.model_runner import ModelRunner
+from experts.engine.scheduler import Scheduler
+from experts.engine.sequence import ExpertKey, Scheduled, Sequence
+from experts.errors import GrammarError
+
+Output = TokenEvent | float | GrammarError
+"""An event of an answer, the score of a candidate, or why a sequence ended early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """A candidate behind a prompt: its tokens, and their log-probabilities as far as they are known."""
+
+    token_ids: tuple[int, ...]
+    logprobs: dict[int, float] = field(default_factory=dict[int, float])
+    """By index in the candidate."""
+
+
+Work = Answer | Scoring
+"""What becomes of a sequence's logits."""
+
+
+class Engine:
+    """Continuous batching over the experts of one backbone. Not thread-safe."""
+
+    def __init__(self, pool: ModelPool, config: EngineConfig) -> None:
+        blocks = _block_manager(pool, config)
+        cache = KVCache(pool.backbone, blocks.backbone.num_blocks, blocks.upper.num_blocks, blocks.block_size)
+        self.scheduler = Scheduler(config.scheduler, blocks)
+        self.max_tokens = min(blocks.max_tokens, pool.backbone.max_context)
+        """Of a prompt and its answer."""
+        self._pool = pool
+        self._runner = ModelRunner(pool.backbone, cache, pool.layers)
+        self._sequences: dict[int, tuple[Sequence, Work]] = {}
+        self._num_added = 0
+
+    @property
+    def num_sequences(self) -> int:
+        return len(self._sequences)
+
+    def add(self, expert: ExpertKey, prompt: Many[int], work: Work, flow: str = "", priority: float = 0.0) -> int:
+        """Take a sequence of a loaded expert; returns its id. Prompt and answer fit `max_tokens`."""
+        self._num_added += 1
+        tokens, first_logit = list(prompt), None
+        if isinstance(work, Scoring):
+            tokens, first_logit = [*prompt, *work.token_ids[:-1]], len(prompt) - 1
+        sequence = Sequence(self._num_added, expert, tokens, len(prompt), flow, priority, first_logit)
+        self.scheduler.add(sequence)
+        self._sequences[sequence.id] = (sequence, work)
+        return sequence.id
+
+    def abort(self, sequence_id: int) -> None:
+        """Forget a sequence; one that has ended is forgotten already."""
+        if (found := self._sequences.pop(sequence_id, None)) is not None:
+            self.scheduler.remove(found[0])
+            self._pool.unload({sequence.expert for sequence, _ in self._sequences.values()})
+
+    def step(self) -> list[tuple[int, Output]]:
+        """Advance every sequence as far as one step allows; returns what came of it, by sequence."""
+        scheduled = self.scheduler.schedule()
+        logits = self._runner.run(scheduled)
+        wanted = [(one, position) for one in scheduled for position in one.logit_positions]
+        self.scheduler.update(scheduled)
+        outputs = list(self._collect(wanted, logits))
+        for sequence_id, output in outputs:
+            if not isinstance(output, TokenEvent) or output.finish_reason is not None:
+                self.abort(sequence_id)
+        return outputs
+
+    def _collect(self, wanted: list[tuple[Scheduled, int]], logits: Tensor) -> Iterator[tuple[int, Output]]:
+        likeliest = logits.argmax(dim=-1)
+        logprobs = logits.gather(1, likeliest[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
+        greedy = list(zip(likeliest.tolist(), logprobs.tolist(), strict=True))
+        for row, (one, position) in enumerate(wanted):
+            sequence, work = self._sequences[one.sequence.id]
+            if isinstance(work, Scoring):
+                if (score := _score(work, position - sequence.num_prompt_tokens + 1, logits[row])) is not None:
+                    yield sequence.id, score
+                continue
+            try:
+                event = work.take(*(greedy[row] if work.is_plain_greedy else work.choose(logits[row])))
+            except GrammarError as error:
+                yield sequence.id, error
+                continue
+            sequence.token_ids += event.token_ids
+            yield sequence.id, event
+
+
+def _score(work: Scoring, index: int, logits: Tensor) -> float | None:
+    """Note the log-probability of one token of the candidate; the sum when all are known."""
+    work.logprobs[index] = float(torch.log_softmax(logits.float(), dim=-1)[work.token_ids[index]])
+    return sum(work.logprobs.values()) if len(work.logprobs) == len(work.token_ids) else None
+
+
+def _block_manager(pool: ModelPool, config: EngineConfig) -> BlockManager:
+    """As many blocks as the budget gives: an upper one for every backbone one, and as many again for other experts."""
+    backbone_bytes, upper_bytes = block_bytes(pool.backbone, config.block_size)
+    in_budget = config.cache_bytes // (backbone_bytes + 2 * upper_bytes)
+    useful = config.scheduler.max_running * -(-pool.backbone.max_context // config.block_size)
+    num_blocks = max(1, min(in_budget, useful))
+    return BlockManager(num_blocks, 2 * num_blocks, config.block_size)
