@@ -4,7 +4,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -15,12 +15,14 @@ from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
 from graphs.plan_review import faults, without_repeats
-from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling
+from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
 
 PLANNER = "planner"
 GENERAL = "general"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
+RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}
+"""What it adds to an expert's log-probability whether its tool recognises the step."""
 
 
 @dataclass(slots=True)
@@ -63,8 +65,14 @@ class _Draft:
 class Planner:
     """Writes plans with the expert `planner`; without one, the task is one step for `general`."""
 
-    def __init__(self, client: ExpertClient, max_steps: int = MAX_STEPS, max_tokens: int = 512) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: ExpertClient,
+        tools: Mapping[str, Tool] | None = None,
+        max_steps: int = MAX_STEPS,
+        max_tokens: int = 512,
+    ) -> None:
+        self._client, self._tools = client, tools or {}
         self._max_steps = max_steps
         self._max_tokens = max_tokens
         """Of one draft."""
@@ -156,8 +164,14 @@ class Planner:
         return None
 
     async def _choose(self, draft: _Draft, step: Step, experts: list[str]) -> None:
-        """Score each expert's whole name with its closing quote, and force the best."""
+        """Score each expert's whole name with its closing quote, and force the best.
+
+        What a tool recognises in the step is a prior for the experts that have it.
+        """
         logprobs = await self._client.score(PLANNER, draft.prompt, [f'{name}"' for name in experts])
+        of_tools = {name: RECOGNISED[tool.recognises(step.text)] for name, tool in self._tools.items()}
+        prior = {profile.name: of_tools.get(profile.tool or "", 0.0) for profile in self._client.profiles()}
+        logprobs = [logprob + prior[name] for name, logprob in zip(experts, logprobs, strict=True)]
         scores = dict(zip(experts, _softmax(logprobs), strict=True))
         expert = max(experts, key=scores.__getitem__)
         draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))

@@ -124,6 +124,10 @@ class Tool(Protocol):
 
     name: str
 
+    def recognises(self, text: str) -> bool | None:
+        """Whether the text names what this tool works on; None if that cannot be said."""
+        ...
+
     def context(self, step: str) -> str:
         """Text for the prompt, e.g. the tables of the database; may be empty."""
         ...

@@ -81,7 +81,7 @@ async def run_task(
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
-    planned = _given(plan, client) if plan else await _plan(task, client, sink, limits)
+    planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
     await sink.emit(planned)
     runner = StepRunner(task, planned.plan, client, tools, sink)
     joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
@@ -101,8 +101,8 @@ def check_task(task: str, max_chars: int) -> None:
         raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
 
 
-async def _plan(task: str, client: ExpertClient, sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, limits.max_steps, limits.max_plan_tokens).plan(task, sink)
+async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
+    return await Planner(client, tools, limits.max_steps, limits.max_plan_tokens).plan(task, sink)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:

@@ -8,6 +8,7 @@ from torch import nn
 from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.checkpoint import load_expert
+from experts.engine.fusion import fuse
 from experts.engine.sequence import ExpertKey
 from experts.expert import general_expert
 from experts.registry import Entry, Registry
@@ -19,6 +20,7 @@ class ModelPool:
     def __init__(self, backbone: Backbone, registry: Registry) -> None:
         self.backbone, self.registry = backbone, registry
         self._layers: dict[ExpertKey, nn.ModuleList] = {}
+        fuse(backbone.layers)
         registry.add(Entry(general_expert(backbone).card, None))
 
     def load(self, entry: Entry) -> ExpertKey:
@@ -27,7 +29,9 @@ class ModelPool:
         if key not in self._layers:
             backbone = self.backbone
             expert = general_expert(backbone) if entry.directory is None else load_expert(entry.directory, backbone)
-            self._layers[key] = expert.upper_layers(backbone)
+            layers = expert.upper_layers(backbone)
+            fuse(layers)
+            self._layers[key] = layers
         return key
 
     def layers(self, key: ExpertKey) -> nn.ModuleList:

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from graphs.errors import ToolError
 from graphs.numbers import plain, written_numbers
+from graphs.plan import REFERENCE
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import compute, format_number
 
@@ -17,6 +18,9 @@ NUMBER_WORDS = {
 }
 _OPTIONAL_WORDS = {"one", "percent", "per cent", "%", "average", "mean", "squared"}
 _IN_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(NUMBER_WORDS) + r")(?![A-Za-z])", re.IGNORECASE)
+_THE_TWO = re.compile(r"\b(?:the|these|those) (?:two|three|four|five|six|seven|eight|nine|ten)\b", re.IGNORECASE)
+"""Says which results are meant, and is no number to compute with."""
+_QUANTITY = re.compile(r"\bhow (?:many|much)\b", re.IGNORECASE)
 _COUNTED = re.compile(r"\bhow many\b", re.IGNORECASE)
 _IN_NAMES = re.compile(r"\b[A-Za-z]+\d+\w*")
 
@@ -25,6 +29,13 @@ class Calculator:
     """Computes what an expert wrote. Exact: fractions, no binary noise."""
 
     name = "calculator"
+
+    def recognises(self, text: str) -> bool | None:
+        """Whether the text asks how many or how much with two numbers or results; None for fewer, if there is one."""
+        num_numbers = len(REFERENCE.findall(text)) + len(_required(REFERENCE.sub(" ", text)))
+        if num_numbers > 1 and _QUANTITY.search(text):
+            return True
+        return None if num_numbers else False
 
     def context(self, step: str) -> str:
         """Nothing: the numbers are in the step."""
@@ -83,7 +94,7 @@ def _in_digits(step: str) -> tuple[str, ...]:
 
 
 def _in_words(step: str) -> list[str]:
-    return [word.lower() for word in _IN_WORDS.findall(step)]
+    return [word.lower() for word in _IN_WORDS.findall(_THE_TWO.sub(" ", step))]
 
 
 def _allowed(step: str) -> tuple[str, ...]:

@@ -53,6 +53,16 @@ class SqlTool:
         if not tables:
             raise DatabaseError(database, setting, "it has no tables")
 
+    def recognises(self, text: str) -> bool | None:
+        """Whether the text names a value of the database and a table or column, or two of those; None for one name."""
+        try:
+            schema, links = self._read(lambda connection: _linked(connection, text))
+        except ToolError:  # whoever is asked to use it will say so
+            return None
+        words = {word.removesuffix("s") for word in re.findall(r"\w+", text.casefold())}
+        num_names = len(words & {name.removesuffix("s") for name in schema.names})
+        return {0: False, 1: None}.get(num_names + bool(links), True)
+
     def context(self, step: str) -> str:
         """The tables and their columns."""
         return self._read(lambda connection: str(read_schema(connection)))

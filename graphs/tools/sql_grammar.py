@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from graphs.grammar import literal
@@ -11,6 +11,7 @@ from graphs.tools.schema import Column, ForeignKey, Link, Schema, Table, quoted
 
 MAX_SCOPES = 40
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
+_EXTREME = re.compile(r"\b(?:\w{2,}est|most|least|best|worst|max\w*|min\w*|top|first|last)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,27 @@ class _Scope:
     from_clause: str
     fields: tuple[_Field, ...]
 
+    @property
+    def literals(self) -> frozenset[str]:
+        return frozenset(literal for field in self.fields for literal in field.literals)
+
 
 def query_grammar(schema: Schema, links: Sequence[Link], step: str) -> str:
     """A Lark grammar of SELECT queries over one table, or over tables joined along declared foreign keys.
 
-    Text is compared with linked values of that column only; if nothing is linked, with words of the step.
+    Text is compared with linked values of that column only; if nothing is linked, with words of the step. A value that
+    the step names is used, unless it is a table's or column's name too.
     Numbers are those of the step that are no part of a linked value. It is one terminal, because the lexer is greedy.
     """
     numbers = tuple(dict.fromkeys(plain(number) for number in written_numbers(without_links(step, links))))
-    scopes = list(_scopes(schema, links))[:MAX_SCOPES]
+    named = {quoted(link.value) for link in links if link.value.casefold() not in schema.names}
+    scopes = list(_scopes(schema, links))
+    scopes = [scope for scope in scopes if not named or not named.isdisjoint(scope.literals)][:MAX_SCOPES]
     lines = ["start: QUERY", f"QUERY: {' | '.join(f'QUERY{i}' for i in range(len(scopes)))}"]
     for i, scope in enumerate(scopes):
-        lines += _scope_rules(i, scope, bool(numbers), not links)
+        literals = _Literals(bool(numbers), not links, bool(_EXTREME.search(step)))
+        where = list(_where_rules(i, scope, literals, named))
+        lines += [*_scope_rules(i, scope, f" WHERE{i}" if where else ""), *where]
     if numbers:
         lines.append(f"NUMBER: {_any_of(numbers)}")
     if not links:
@@ -62,30 +72,58 @@ def without_links(step: str, links: Sequence[Link]) -> str:
     return "".join(" " if any(start <= i < end for start, end in spans) else char for i, char in enumerate(step))
 
 
-def _scope_rules(i: int, scope: _Scope, has_numbers: bool, is_free: bool) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Literals:
+    """What columns may be compared with."""
+
+    has_numbers: bool
+    is_free: bool
+    """With any words of the step, because it names no value."""
+    has_extremes: bool
+    """With a column's largest and smallest value, because the step asks for one."""
+
+
+def _scope_rules(i: int, scope: _Scope, where: str) -> list[str]:
     names = _any_of([field.sql for field in scope.fields])
     numeric = [field.sql for field in scope.fields if field.column.is_numeric]
     aggregates = ['"COUNT(*)"', f'"COUNT(DISTINCT " NAME{i} ")"', f'("MIN(" | "MAX(") NAME{i} ")"']
     if numeric:
         aggregates.append(f'("SUM(" | "AVG(") ({_any_of(numeric)}) ")"')
-    conditions = [rule for field in scope.fields for rule in _conditions(field, has_numbers, is_free)]
     return [
-        f'QUERY{i}: "SELECT " SELECT{i} {literal(f" FROM {scope.from_clause}")} WHERE{i}? ORDER{i}?',
+        f'QUERY{i}: "SELECT " SELECT{i} {literal(f" FROM {scope.from_clause}")}{where} ORDER{i}?',
         f'SELECT{i}: NAME{i} (", " NAME{i}){{0,3}} | {" | ".join(aggregates)}',
         f"NAME{i}: {names}",
-        f'WHERE{i}: " WHERE " CONDITION{i} ((" AND " | " OR ") CONDITION{i}){{0,2}}',
-        f"CONDITION{i}: {' | '.join(conditions)}",
         f'ORDER{i}: " ORDER BY " NAME{i} (" DESC" | " ASC")? (" LIMIT " LIMIT)?',
     ]
 
 
-def _conditions(field: _Field, has_numbers: bool, is_free: bool) -> Iterable[str]:
-    extreme = f"(SELECT {{}}({field.column.sql}) FROM {field.table_sql})"
-    yield f"{literal(f'{field.sql} = ')} ({literal(extreme.format('MAX'))} | {literal(extreme.format('MIN'))})"
+def _where_rules(i: int, scope: _Scope, literals: _Literals, named: Set[str]) -> Iterable[str]:
+    """Up to three conditions, one of them on a named value if there are such; nothing if no column can be compared."""
+    conditions = [rule for field in scope.fields for rule in _conditions(field, literals)]
+    if not conditions:
+        return
+    yield f"CONDITION{i}: {' | '.join(conditions)}"
+    more = f'((" AND " | " OR ") CONDITION{i})'
+    if not named:
+        yield f'WHERE{i}: (" WHERE " CONDITION{i} {more}{{0,2}})?'
+        return
+    of_named = (
+        f'{literal(field.sql)} (" = " | " != ") ({_any_of(field.literals)})'
+        for field in scope.fields
+        if not named.isdisjoint(field.literals)
+    )
+    yield f"NAMED{i}: {' | '.join(of_named)}"
+    yield f'WHERE{i}: " WHERE " NAMED{i} {more}{{0,2}} | " WHERE " CONDITION{i} (" AND " | " OR ") NAMED{i} {more}?'
+
+
+def _conditions(field: _Field, literals: _Literals) -> Iterable[str]:
+    if literals.has_extremes:
+        extreme = f"(SELECT {{}}({field.column.sql}) FROM {field.table_sql})"
+        yield f"{literal(f'{field.sql} = ')} ({literal(extreme.format('MAX'))} | {literal(extreme.format('MIN'))})"
     if field.column.is_numeric:
-        if has_numbers:
+        if literals.has_numbers:
             yield f'{literal(field.sql)} (" = " | " > " | " >= " | " < " | " <= " | " != ") NUMBER'
-    elif is_free:
+    elif literals.is_free:
         yield f'{literal(field.sql)} (" = " | " != ") QUOTED'
     elif field.literals:
         yield f'{literal(field.sql)} (" = " | " != ") ({_any_of(field.literals)})'

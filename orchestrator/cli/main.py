@@ -26,6 +26,7 @@ _COMMANDS = {
     "experts": "Show, push and pop experts.",
     "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
+    "bench": "Measure on this machine.",
 }
 _BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError)
 

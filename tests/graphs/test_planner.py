@@ -11,6 +11,7 @@ from graphs.grammar import OPENING
 from graphs.plan import Step
 from graphs.planner import DRAFTS, Planner, without_repeats
 from graphs.protocols import GREEDY, Constraint, Generated, Prompt, Sampling
+from graphs.tools.calculator import Calculator
 from tests.graphs.scripted_client import EventList, ScriptedClient
 
 TASK = "How many books did Omar borrow? Multiply that by 12."
@@ -193,3 +194,24 @@ def test_repeated_steps_are_dropped_and_references_follow() -> None:
         (2, "b of #1", (1,)),
         (3, "c of #2 and #2", (2,)),
     ]
+
+
+class UndecidedClient(ScriptedClient):
+    """Its planner finds every expert as likely as any other."""
+
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        return [-1.0 for _ in candidates]
+
+
+class Books(Calculator):
+    """A tool that knows books."""
+
+    def recognises(self, text: str) -> bool | None:
+        return "books" in text
+
+
+async def test_what_a_tool_recognises_speaks_for_its_expert_and_the_rest_against_it(sink: EventList) -> None:
+    planned = await Planner(UndecidedClient(PLAN), {"sql": Books()}).plan(TASK, sink)
+    books, other = planned.plan.steps
+    assert (books.expert, books.scores["sql"]) == ("sql", pytest.approx(10 / 14))
+    assert (other.expert, other.scores["sql"]) == ("code", pytest.approx(0.1 / 4.1))

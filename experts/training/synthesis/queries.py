@@ -100,9 +100,9 @@ def draw_query(rng: random.Random, vocabulary: Vocabulary, *, number: bool = Fal
         else (_lookup_text, _best, _reverse)
     )
     question, sql = rng.choice(kinds)(entity, vocabulary, rng)
-    said, question = _indirect(question, rng)
+    question = _wished(question, rng)
     result = str(rng.randint(2, 900)) if number else vocabulary.name_of(entity, rng)
-    return Query(said, question, _tables(entity, vocabulary, rng), sql, result)
+    return Query(question, question, _tables(entity, vocabulary, rng), sql, result)
 
 
 def draw_pair(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query]:
@@ -133,7 +133,8 @@ def _asked_together(rng: random.Random, columns: list[str], names: list[str]) ->
         return said, [f"{opening} of {names[0]}", f"{opening} of {names[1]}{said[-1]}"]
     asked = [f"the {_words(c)} of {n}" for c, n in zip(columns, names, strict=True)]
     said = rng.choice(_PAIRS).format(a=asked[0], b=asked[1])
-    return said, [f"Find {asked[0]}", f"Find {asked[1]}{said[-1]}"]
+    first = said[: said.index(asked[0]) + len(asked[0])]
+    return said, [first, f"{asked[1]}{said[-1]}"]
 
 
 def _many(word: str) -> str:
@@ -159,12 +160,11 @@ def draw_twins(rng: random.Random, vocabulary: Vocabulary) -> tuple[Query, Query
     return first, second
 
 
-def _indirect(question: str, rng: random.Random) -> tuple[str, str]:
-    """Sometimes a task wishes for something instead of asking; the step still finds it."""
+def _wished(question: str, rng: random.Random) -> str:
+    """Sometimes one wishes for something instead of asking."""
     if not question.startswith("Find the ") or rng.random() < 0.4:
-        return question, question
-    said = rng.choice(_WISHES).format(x=question.removeprefix("Find ").rstrip("."))
-    return said, f"Find {said[said.index('the ') :]}"
+        return question
+    return rng.choice(_WISHES).format(x=question.removeprefix("Find ").rstrip("."))
 
 
 def _words(column: str) -> str:

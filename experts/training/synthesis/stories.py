@@ -14,6 +14,7 @@ _WORDS = {
     "item": (
         "pencils jars apples bolts eggs tiles books lamps bottles candles stamps plates shirts coins tickets"
     ).split(),
+    "does": "washes checks carries sorts loads prints mends counts wraps delivers".split(),
     "money": "euros dollars pounds crowns francs".split(),
     "period": "day week month hour year".split(),
 }
@@ -30,6 +31,9 @@ _FRAMES = (
     ("{who} spends {x} {money} on {item} each {period}. How much is spent in {y} {period}s?", "{x} * {y}"),
     ("{who} sells {x} {item} per {period}. How many {item} are sold in {y} {period}s?", "{x} * {y}"),
     ("{who} needs {x} {item} a {period}; how many {item} does it need for {y} {period}s?", "{x} * {y}"),
+    ("{who} {does} {x} {item} every {period}. How many {item} is that in {y} {period}s?", "{x} * {y}"),
+    ("{who} {does} {x} {item} a {period}. How many in {y} {period}s?", "{x} * {y}"),
+    ("{who} {does} {x} {item} an hour and works {y} hours. How many {item} is that?", "{x} * {y}"),
     ("In one {period} {who} makes {x} {item}. How many does it make in {y} {period}s?", "{x} * {y}"),
     ("Over {y} {period}s {who} pays {x} {money} per {period}. What is paid in total?", "{x} * {y}"),
     ("How much is {y} {period}s of work at {x} {money} a {period}?", "{x} * {y}"),

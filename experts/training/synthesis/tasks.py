@@ -156,15 +156,14 @@ def _join(rng: random.Random, pieces: Sequence[Piece]) -> tuple[str, list[str]]:
         if not text:  # the sentence before has said it
             steps.append(step)
             continue
-        copied = text.split()[0] == step.split()[0]
         movable = text.split()[0] in _STARTING_WORDS
         if style == "words" and len(pieces) > 1 and movable:
             word = _order_word(rng, index, len(pieces))
-            text, step = f"{word}{_lower(text)}", _lower(step) if copied else step
+            text, step = f"{word}{_lower(text)}", _lower_copy(step, text)
         elif style == "and" and index == 1 and movable and len(pieces[0].said) < 90:
             said[0], steps[0] = said[0].rstrip(".?"), steps[0].rstrip(".?")
             joint = rng.choice((" and ", ", then ", " and then ", ", and ", "; "))
-            text, step = joint.lstrip() + _lower(text), _lower(step) if copied else step
+            text, step = joint.lstrip() + _lower(text), _lower_copy(step, text)
             said[0] += joint[: len(joint) - len(joint.lstrip())] if joint[0] == " " else ""
         said.append(text)
         steps.append(step)
@@ -178,6 +177,11 @@ def _order_word(rng: random.Random, index: int, count: int) -> str:
     if index == count - 1:
         return rng.choice(("Then ", "Finally, ", "After that, ", "Then, ", "Also, ", "Next, "))
     return rng.choice(("Then ", "Next, ", "After that, ", "Also "))
+
+
+def _lower_copy(step: str, text: str) -> str:
+    """The step with the task's words in it as they then stand there."""
+    return step.removesuffix(text) + _lower(text) if step.endswith(text) else step
 
 
 def _lower(text: str) -> str:

@@ -47,7 +47,7 @@ class World:
         for name in ("law", "math"):
             card = save_expert(self.experts[name], folder / name)
             self.pool.registry.add(Entry(card, folder / name))
-        self.engine = Engine(self.pool, EngineConfig(**{"block_size": 4, **config}))
+        self.engine = Engine(self.pool, EngineConfig(block_size=4, **config))
 
     def add(self, name: str, prompt: Many[int], num_new: int = NUM_NEW) -> int:
         backbone: Backbone = self.pool.backbone

@@ -42,6 +42,7 @@ def test_the_grammar_has_the_steps_numbers_only(call: str, is_allowed: bool) -> 
         ("What is 15% of 1,200.50?", "1200.50 * 15 / 100", "180.075", ()),
         ("Three friends share a dozen.", "12 / 3", "4", ()),
         ("Add -5 to 3", "-5 + 3", "-2", ()),
+        ("3, 1: What is the sum of the two?", "3 + 1", "4", ()),
         ("Sales of Q3 were 40, double them", "40 * 2", "80", ()),
         ("Multiply 24 by 12.", "24 * 2", "48", ("12 was not used", "2 is not in the step")),
         ("How many in 7 rows of 2?", "7 / 2", "3.5", ("the step asks how many, and this is no whole number",)),
@@ -66,3 +67,11 @@ async def test_what_cannot_be_computed_is_an_error_with_a_remedy() -> None:
     with pytest.raises(ToolError, match="divides by zero") as caught:
         await CALCULATOR.run("24 / (2 - 2)", "24")
     assert caught.value.tool == "calculator" and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "is_recognised"),
+    [("Multiply 24 by 12.", None), ("#1, #2: Add both.", None), ("Double that.", None), ("Which clause is it?", False)],
+)
+def test_a_text_without_numbers_is_not_for_the_calculator(text: str, is_recognised: bool | None) -> None:
+    assert Calculator().recognises(text) is is_recognised

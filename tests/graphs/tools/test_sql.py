@@ -34,6 +34,29 @@ async def test_the_rows_are_kept_as_data(library: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "is_recognised"),
+    [
+        ("What is the price of dune?", True),
+        ("In which city does Omar Haddad live?", True),
+        ("Which members borrowed Emma?", True),
+        ("Dune is a desert.", None),
+        ("How many books are there?", None),
+        ("How much rent is that in 12 months?", False),
+    ],
+)
+def test_a_text_that_names_a_value_and_a_column_is_recognised(
+    text: str, is_recognised: bool | None, library: Path
+) -> None:
+    assert SqlTool(library).recognises(text) is is_recognised
+
+
+def test_nothing_can_be_said_of_a_database_that_has_gone(library: Path) -> None:
+    tool = SqlTool(library)
+    library.unlink()
+    assert tool.recognises("What is the price of Dune?") is None
+
+
+@pytest.mark.parametrize(
     ("step", "query", "warnings"),
     [
         ("Omar Haddad?", "SELECT city FROM members WHERE name = 'Omar Haddad'", ()),

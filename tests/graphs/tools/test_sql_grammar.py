@@ -8,26 +8,32 @@ from graphs.tools.sql import SqlTool
 from tests.graphs.grammar_proof import accepts
 
 STEP = "How many books above 10 did Omar Haddad borrow? Only novel."
+PLAIN = "How many books above 10 are there?"
+BOOK_LOANS = "books JOIN loans ON books.book_id = loans.book_id"
 JOIN = "FROM loans JOIN members ON loans.member_id = members.member_id"
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("step", "query"),
     [
-        "SELECT COUNT(*) FROM books",
-        "SELECT COUNT(DISTINCT genre) FROM books",
-        "SELECT AVG(price) FROM books WHERE genre = 'novel' AND price >= 10",
-        "SELECT title, price FROM books WHERE price < 10 OR genre != 'novel' ORDER BY price DESC LIMIT 1",
-        "SELECT title FROM books WHERE price = (SELECT MAX(price) FROM books)",
-        "SELECT MIN(title) FROM books",
-        'SELECT "group" FROM "order" WHERE "unit price" > 10',
-        f"SELECT COUNT(*) {JOIN} WHERE members.name = 'Omar Haddad'",
-        f"SELECT books.title {JOIN} JOIN books ON loans.book_id = books.book_id WHERE members.name = 'Omar Haddad'",
-        "SELECT books.title FROM books JOIN loans ON books.book_id = loans.book_id ORDER BY books.price ASC LIMIT 1",
+        (PLAIN, "SELECT COUNT(*) FROM books"),
+        (PLAIN, "SELECT COUNT(DISTINCT genre) FROM books"),
+        ("Which is the cheapest?", "SELECT title FROM books WHERE price = (SELECT MIN(price) FROM books)"),
+        (PLAIN, "SELECT MIN(title) FROM books"),
+        (PLAIN, 'SELECT "group" FROM "order" WHERE "unit price" > 10'),
+        (PLAIN, f"SELECT books.title FROM {BOOK_LOANS} ORDER BY books.price ASC LIMIT 1"),
+        (STEP, "SELECT AVG(price) FROM books WHERE genre = 'novel' AND price >= 10"),
+        (STEP, "SELECT AVG(price) FROM books WHERE price >= 10 AND genre = 'novel'"),
+        (STEP, "SELECT title, price FROM books WHERE price < 10 OR genre != 'novel' ORDER BY price DESC LIMIT 1"),
+        (STEP, f"SELECT COUNT(*) {JOIN} WHERE members.name = 'Omar Haddad'"),
+        (
+            STEP,
+            f"SELECT books.title {JOIN} JOIN books ON loans.book_id = books.book_id WHERE members.name = 'Omar Haddad'",
+        ),
     ],
 )
-def test_a_query_over_the_schema_can_be_written(query: str, library: Path) -> None:
-    assert accepts(SqlTool(library).constraint(STEP).value, query)
+def test_a_query_over_the_schema_can_be_written(step: str, query: str, library: Path) -> None:
+    assert accepts(SqlTool(library).constraint(step).value, query)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +49,10 @@ def test_a_query_over_the_schema_can_be_written(query: str, library: Path) -> No
         "SELECT title FROM books WHERE genre = 'novel' OR 1 = 1",
         "SELECT title FROM books; DROP TABLE books",
         "SELECT members.name FROM members JOIN books ON members.member_id = books.book_id",
+        "SELECT COUNT(*) FROM books",
+        "SELECT title FROM books WHERE price > 10",
+        "SELECT title FROM books WHERE genre = 'novel' AND price = (SELECT MAX(price) FROM books)",
+        f"SELECT books.title FROM {BOOK_LOANS} WHERE books.price > 10",
         "DELETE FROM books",
         "select title from books",
         "",
