@@ -16,19 +16,15 @@ OPENING = '[{"id":1,"text":"'
 CLOSING = "}]"
 TEXT_END = '","expert":"'
 MAX_JOINTS = 8
-VERBS = ("Add", "Subtract", "Multiply", "Divide", "Compare", "Find", "Calculate", "What is", "How many", "Which")
-NOUNS = ("the sum of", "the difference between", "the product of", "the average of", "the answer to", "percent of")
-WORDS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "that", "if", "plus", "minus", "times")
-PARTICIPLES = ("divided by", "multiplied by", "rounded to")
-JOINTS = (*VERBS, *NOUNS, *WORDS, *PARTICIPLES)
+JOINTS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "plus", "minus", "times", "divided by")
 SIGNS = (".", "?", ",", ":")
 # a number is one chunk, with its sign: a part of it would be another number
 _CHUNK = re.compile(r"\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]")
 _TASK_REFERENCE = re.compile(r"#(?=\d)")
 
-# phrases and references stand as words: with a space before them, except at the beginning
-_FIRST_PIECES = f"(SPAN | START LATER) (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
-_PIECES = f"""(SPAN | START LATER? | REFERENCE AFTER?)
+# joints and references stand as words: with a space before them, except at the beginning
+_FIRST_PIECES = f"SPAN (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
+_PIECES = f"""(SPAN | REFERENCE AFTER?)
     (JOINT LATER? | (" " REFERENCE | SIGN) AFTER?){{0,{MAX_JOINTS}}}""".replace("\n", " ")
 _SPACE = r"(\s|\\[nt])"
 _LATER = rf"LATER: CHUNKS & /{_SPACE}(.|\n)*\S/"
@@ -64,10 +60,9 @@ def step_grammar(task: str, step: int) -> str:
         [
             f"start: {start}",
             f"TEXT: {_PIECES if references else _FIRST_PIECES}",
-            r"SPAN: CHUNKS & /(.|\n)*\S/",
+            r"SPAN: CHUNKS & /\S((.|\n)*\S)?/",
             _LATER,
             _AFTER,
-            f"START: {_any_of(JOINTS)}",
             f"JOINT: {_any_of([f' {joint}' for joint in JOINTS])}",
             f"SIGN: {' | '.join(literal(sign) for sign in SIGNS)}",
             f"CHUNKS: %regex {json.dumps({'substring_chunks': chunks})}",

@@ -1,6 +1,7 @@
 """Numbers as they are written: found in texts, compared with each other."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from graphs.plan import REFERENCE
@@ -10,7 +11,12 @@ _WRITTEN = re.compile(r"(?:(?<![\w.,)\]-])-)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:
 
 def written_numbers(text: str) -> tuple[str, ...]:
     """The numbers of a text as written, each once, in order; a reference `#k` is not a number."""
-    return tuple(dict.fromkeys(_WRITTEN.findall(REFERENCE.sub(" ", text))))
+    return tuple(count_numbers(text))
+
+
+def count_numbers(text: str) -> Counter[str]:
+    """How often each number is written in a text, in the order of their first places."""
+    return Counter(_WRITTEN.findall(REFERENCE.sub(" ", text)))
 
 
 def plain(number: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from graphs.grammar import JOINTS, quotable
-from graphs.numbers import written_numbers
+from graphs.numbers import count_numbers, written_numbers
 from graphs.plan import REFERENCE, Step
 
 MIN_SCORE = 0.6
@@ -26,15 +26,17 @@ _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.find
 def faults(task: str, steps: Sequence[Step]) -> list[str]:
     """The faults in words, in the order of the task, then of the steps."""
     missing = left_out(task, steps) or _too_few(task, steps)
-    return [*missing, *_mixed(task, steps), *_idle_steps(steps), *_doubled_references(steps), *_unclear_experts(steps)]
+    repeated = [*_idle_steps(steps), *_doubled_references(steps), *_repeated_numbers(task, steps)]
+    return [*missing, *_mixed(task, steps), *repeated, *_unclear_experts(steps)]
 
 
 def left_out(task: str, steps: Sequence[Step]) -> list[str]:
-    """A fault for each number, and each name inside a sentence, that stands in the task and in no step."""
+    """A fault for each number that the steps have less often than the task, and each name inside a sentence of it."""
     texts, task = " ".join(step.text for step in steps), quotable(task)
-    used = {*written_numbers(texts), *_WORD.findall(texts)}
+    numbers = count_numbers(task) - count_numbers(texts)
+    names = set(_NAME_INSIDE.findall(task)) - set(_WORD.findall(texts))
     named = dict.fromkeys((*written_numbers(task), *_NAME_INSIDE.findall(task)))
-    return [f"the plan leaves out {name}" for name in named if name not in used]
+    return [f"the plan leaves out {name}" for name in named if name in names or numbers[name] > 0]
 
 
 def _too_few(task: str, steps: Sequence[Step]) -> list[str]:
@@ -79,6 +81,19 @@ def _doubled_references(steps: Sequence[Step]) -> list[str]:
         references = REFERENCE.findall(step.text)
         found += [f"step {step.id} uses #{k} twice" for k in step.references if references.count(str(k)) > 1]
     return found
+
+
+def _repeated_numbers(task: str, steps: Sequence[Step]) -> list[str]:
+    """Numbers that stand once in the task, and in a step as well as in one whose result it uses."""
+    in_task = count_numbers(quotable(task))
+    numbers = {step.id: set(written_numbers(REFERENCE.sub(" ", step.text))) for step in steps}
+    return [
+        f"step {step.id} repeats {number} of step {k}"
+        for step in steps
+        for k in step.references
+        for number in sorted(numbers[step.id] & numbers[k])
+        if in_task[number] < 2
+    ]
 
 
 def _unclear_experts(steps: Sequence[Step]) -> list[str]:

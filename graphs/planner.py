@@ -169,11 +169,13 @@ class Planner:
         What a tool recognises in the step is a prior for the experts that have it.
         """
         logprobs = await self._client.score(PLANNER, draft.prompt, [f'{name}"' for name in experts])
-        of_tools = {name: RECOGNISED[tool.recognises(step.text)] for name, tool in self._tools.items()}
-        prior = {profile.name: of_tools.get(profile.tool or "", 0.0) for profile in self._client.profiles()}
-        logprobs = [logprob + prior[name] for name, logprob in zip(experts, logprobs, strict=True)]
+        of_tools = {name: tool.recognises(step.text) for name, tool in self._tools.items()}
+        recognised = {profile.name: of_tools.get(profile.tool or "") for profile in self._client.profiles()}
+        logprobs = [logprob + RECOGNISED[recognised[name]] for name, logprob in zip(experts, logprobs, strict=True)]
         scores = dict(zip(experts, _softmax(logprobs), strict=True))
         expert = max(experts, key=scores.__getitem__)
+        if recognised[expert] is False:
+            draft.warnings.append(f"step {step.id} names nothing that the tool of {expert} works on")
         draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))
         await draft.force(f'{expert}"')
 

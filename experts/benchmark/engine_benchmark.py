@@ -4,14 +4,18 @@ import time
 from collections import deque
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from experts.backbone import Backbone
 from experts.benchmark import workload
+from experts.benchmark.random_experts import make_entries
 from experts.config import EngineConfig
 from experts.engine.answer import Answer
 from experts.engine.detokenizer import Detokenizer
 from experts.engine.engine import Engine
 from experts.engine.model_pool import ModelPool
 from experts.engine.sequence import ExpertKey
+from experts.registry import Registry
 from experts.sampling_params import SamplingParams
 
 
@@ -46,10 +50,14 @@ class HandOver:
 class EngineBenchmark:
     """Runs workloads on engines with an empty cache; greedy, to a fixed number of tokens."""
 
-    def __init__(self, pool: ModelPool, config: EngineConfig, experts: Many[str]) -> None:
+    def __init__(self, backbone: Backbone, config: EngineConfig, folder: Path) -> None:
+        entries = make_entries(backbone, workload.NUM_EXPERTS, folder)
+        pool = ModelPool(backbone, Registry(None, builtin=None))
         scheduler = replace(config.scheduler, max_running=workload.MAX_CONCURRENT)
         self._pool, self._config = pool, replace(config, scheduler=scheduler)
-        self._experts = [pool.load(pool.registry.get(name)) for name in experts]
+        for entry in entries:
+            pool.registry.add(entry)
+        self._experts = [pool.load(entry) for entry in entries]
 
     def mixed(self) -> Throughput:
         """The workload over all experts in turn."""

@@ -1,5 +1,6 @@
 """The experts' upper layers in memory, merged when first asked for."""
 
+import copy
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import nn
 from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.checkpoint import load_expert
-from experts.engine.fusion import fuse
+from experts.engine.projections import prepare
 from experts.engine.sequence import ExpertKey
 from experts.expert import general_expert
 from experts.registry import Entry, Registry
@@ -20,8 +21,9 @@ class ModelPool:
     def __init__(self, backbone: Backbone, registry: Registry) -> None:
         self.backbone, self.registry = backbone, registry
         self._layers: dict[ExpertKey, nn.ModuleList] = {}
-        fuse(backbone.layers)
         registry.add(Entry(general_expert(backbone).card, None))
+        # its hash is known now; the upper layers stay as they are, experts are merged from them
+        prepare(backbone.layers[: backbone.num_shared_layers], keep_weights=False)
 
     def load(self, entry: Entry) -> ExpertKey:
         """Have one version of an expert in memory. Raises CheckpointError if its files do not fit."""
@@ -30,8 +32,8 @@ class ModelPool:
             backbone = self.backbone
             expert = general_expert(backbone) if entry.directory is None else load_expert(entry.directory, backbone)
             layers = expert.upper_layers(backbone)
-            fuse(layers)
-            self._layers[key] = layers
+            self._layers[key] = copy.deepcopy(layers) if entry.directory is None else layers
+            prepare(self._layers[key], keep_weights=False)
         return key
 
     def layers(self, key: ExpertKey) -> nn.ModuleList:

@@ -14,6 +14,7 @@ from experts.engine import attention
 from experts.engine.attention import AttentionBatch
 from experts.engine.batch import lay_out
 from experts.engine.kv_cache import KVCache
+from experts.engine.projections import prepared
 from experts.engine.sequence import ExpertKey, Scheduled
 
 
@@ -44,6 +45,7 @@ class ModelRunner:
         self._lower: Any = lower
         self._boundary = _Boundary()
         self._upper: Any = backbone.assemble(nn.ModuleList())
+        self._upper.set_output_embeddings(prepared(backbone.head))
         above = [_Segmented(index) for index in range(num_upper)]
         self._upper.base_model.layers = nn.ModuleList([self._boundary, *[passing] * (num_shared - 1), *above])
 

@@ -35,9 +35,9 @@ RECIPES = (
         "math",
         "Arithmetic and word problems; writes the expression that the calculator computes.",
         "Expression:",
-        {"mawps": 14000, "svamp": 10000},
-        synthetic_tokens=36000,
-        epochs=5,
+        {"mawps": 10000, "svamp": 8000},
+        synthetic_tokens=42000,
+        epochs=6,
         tool="calculator",
         gate=GateRules(
             keywords=("multiply", "divide", "subtract", "percent", "sum", "total", "how much"),

@@ -109,7 +109,7 @@ class RowMaker:
         if expert == "sql" and self.rng.random() < 0.5:
             query = draw_query(self.rng, self.world.vocabulary, number=self.rng.random() < 0.6)
             return [TrainingRow(identifier, PromptParts(query.question, context=query.tables), (query.sql,), query.sql)]
-        if expert == "math" and self.rng.random() < 0.55:
+        if expert == "math" and self.rng.random() < 0.75:
             made = story(self.rng, self.world.vocabulary)
             return [TrainingRow(identifier, PromptParts(made.said), (made.expression,), made.expression)]
         composed = compose(self.rng, self.world)

@@ -28,10 +28,9 @@ def third(text: str) -> bool:
     [
         'How many books did "Omar Haddad" borrow?',
         "Multiply by 1,250.75",
-        "Find books and ticket No. 4",
+        "books and ticket No. 4",
         "Multiply by 1,250.75, see ticket No. 4.\nÉté",
-        "Add 1,250.75 to -5, times 1,250.75.",
-        "Subtract -5",
+        "-5, times 1,250.75.",
     ],
 )
 def test_a_text_is_copied_from_the_task_and_joined(text: str) -> None:
@@ -42,13 +41,21 @@ INVENTED = ["Multiply by 13", "Multiply by 1,250", "Multiply by 250.75", "No. 4,
 FORWARD = ["Multiply #3", "Add #12", "Add #11,250.75", "Add #0", "Add #1.4", "Add ٣ #1٣", "#4 books"]
 
 
-@pytest.mark.parametrize("text", ["", "Divide", "ticket #4", "Add #1", *INVENTED])
+@pytest.mark.parametrize("text", ["", "Divide", "Find books", " books", "ticket #4", "Add #1", *INVENTED])
 def test_a_text_cannot_be_empty_or_invented(text: str) -> None:
     assert not first(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["Multiply #1 by #2", "#2 and #1 times 1,250.75", "Subtract -5 from #1.", "#1 #2", "Add #1. Add #2, and"]
+    "text",
+    [
+        "Multiply #1 by #2",
+        "#2 and #1 times 1,250.75",
+        "#1: Multiply by -5.",
+        "#1, #2: borrow? Multiply",
+        "#1 #2",
+        "#1. #2, and",
+    ],
 )
 def test_a_later_step_refers_to_earlier_ones(text: str) -> None:
     assert third(text)

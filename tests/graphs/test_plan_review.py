@@ -27,6 +27,7 @@ def test_a_plan_that_covers_its_task_has_no_fault() -> None:
         (("Olga and Pavel", "multiply #1 by 12", "Multiply #2 by 12"), "step 3 adds nothing to the steps before it"),
         (("Olga and Pavel own", "own #1"), "step 2 adds nothing to the steps before it"),
         (("Olga, Pavel, 12", "multiply #1 by #1"), "step 2 uses #1 twice"),
+        (("Olga, Pavel, 12", "multiply #1 by 12"), "step 2 repeats 12 of step 1"),
     ],
 )
 def test_faults_are_named(texts: tuple[str, ...], fault: str) -> None:
@@ -41,12 +42,19 @@ SPLICED = "A shop pays 40 dollars a day. How much does it pay in 7 days?"
     [
         (("A shop pays 40 dollars and in 7 days?",), True),
         ((SPLICED,), False),
-        (("What is 40 dollars a day",), False),
+        (("pays 40 dollars by 40 dollars a day",), False),
         (("A shop pays 40 dollars a day.", "How much is #1 and in 7 days?"), False),
     ],
 )
 def test_a_step_that_mixes_sentences_is_a_fault(texts: tuple[str, ...], is_mixed: bool) -> None:
     assert ("step 1 mixes parts of several sentences" in faults(SPLICED, steps(*texts))) is is_mixed
+
+
+def test_a_number_that_stands_twice_is_wanted_twice() -> None:
+    task = "What does the Comet 300 cost, and what the Ridge 300?"
+    whole, cut = (steps(f"What does the {name} cost", "what the Ridge 300?") for name in ("Comet 300", "Comet"))
+    assert "the plan leaves out 300" not in faults(task, whole)
+    assert "the plan leaves out 300" in faults(task, cut)
 
 
 def test_an_expert_that_was_hardly_likelier_than_another_is_a_fault() -> None:

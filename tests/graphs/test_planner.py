@@ -148,7 +148,7 @@ async def test_the_draft_with_the_fewest_warnings_wins(
 
 
 async def test_the_first_of_equally_good_drafts_wins(sink: EventList) -> None:
-    other = [("Find Omar", "law")]
+    other = [("did Omar", "law")]
     planned = await Planner(DraftingClient(HALF, other)).plan(TASK, sink)
     assert [(step.text, step.expert) for step in planned.plan.steps] == HALF
 
@@ -215,3 +215,8 @@ async def test_what_a_tool_recognises_speaks_for_its_expert_and_the_rest_against
     books, other = planned.plan.steps
     assert (books.expert, books.scores["sql"]) == ("sql", pytest.approx(10 / 14))
     assert (other.expert, other.scores["sql"]) == ("code", pytest.approx(0.1 / 4.1))
+
+
+async def test_a_step_for_a_tool_that_finds_nothing_in_it_is_a_fault(sink: EventList) -> None:
+    planned = await Planner(ScriptedClient(PLAN), {"sql": Calculator()}).plan(TASK, sink)
+    assert "step 1 names nothing that the tool of sql works on" in planned.warnings
