@@ -47,7 +47,7 @@ _ALL = (
     ),
     Dataset("medquad_qtype", "abachaa/MedQuAD, question types", CC_BY, "label", "Ben Abacha and Demner-Fushman 2019"),
     Dataset("medquad", "abachaa/MedQuAD", CC_BY, "", "Ben Abacha and Demner-Fushman 2019"),
-    Dataset("plan_strategyqa", "eladsegal/strategyqa", "MIT", "step_f1", "Geva et al. 2021"),
+    Dataset("plan_strategyqa", "eladsegal/strategyqa", "MIT", "step_f1", "Geva et al. 2021", None, 100),
     Dataset("plan_break_high", "allenai/Break, QDMR high-level", "MIT", "step_f1", "Wolfson et al. 2020"),
     Dataset("plan_break_low", "allenai/Break, QDMR", "MIT", "step_f1", "Wolfson et al. 2020"),
     Dataset("plan_2wiki", "Alab-NII/2wikimultihop records", "Apache-2.0", "step_f1", "Ho et al. 2020"),

@@ -32,7 +32,7 @@ PASSAGES = (
         "one changed copy of the gene.",
         "inheritance",
     ),
-    ("Signs and symptoms that {p} noticed were a fever, a dry cough, a sore throat and aching joints.", "symptoms"),
+    ("The symptoms that {p} noticed first were a fever, a dry cough, a sore throat and aching joints.", "symptoms"),
 )
 
 

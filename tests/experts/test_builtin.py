@@ -73,12 +73,10 @@ def test_greedy_tokens_equal_transformers(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_beats_general_on_its_dev_sets(name: str) -> None:
-    """What the card says: the lower end of the interval of the difference is above zero."""
-    card = ExpertCard.load(BUILTIN / name)
-    (pooled,) = [metric for metric in card.metrics if metric.dataset == "all"]
+    """What the card says, for every set: the lower end of the interval of the difference is above zero."""
+    metrics = ExpertCard.load(BUILTIN / name).metrics
 
-    assert pooled.difference_low > 0
-    assert pooled.num_rows == sum(metric.num_rows for metric in card.metrics) - pooled.num_rows
+    assert metrics and all(metric.difference_low > 0 for metric in metrics)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,9 @@ import pytest
 from tests.orchestrator.processes import ROOT, ccoe
 
 MODULES = sorted(
-    path.stem for path in (ROOT / "orchestrator" / "cli").glob("*.py") if path.stem not in ("train", "eval", "progress")
+    path.stem
+    for path in (ROOT / "orchestrator" / "cli").glob("*.py")
+    if path.stem not in ("train", "eval", "bench", "progress")
 )
 
 
