@@ -18,8 +18,10 @@ TEXT_END = '","expert":"'
 MAX_JOINTS = 8
 JOINTS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "plus", "minus", "times", "divided by")
 SIGNS = (".", "?", ",", ":")
-# a number is one chunk, with its sign: a part of it would be another number
-_CHUNK = re.compile(r"\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]")
+# a number is one chunk, with its sign: a part of it would be another number; so is a name with its number, `Comet 300`
+_CHUNK = re.compile(
+    r"[A-Z][a-z]+ \d+(?:[.,]\d+)*|\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]"
+)
 _TASK_REFERENCE = re.compile(r"#(?=\d)")
 
 # joints and references stand as words: with a space before them, except at the beginning

@@ -3,9 +3,9 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, cast
@@ -89,12 +89,13 @@ class AsyncEngine:
 
         Raises UnknownExpert, PromptTooLong, GrammarError, CheckpointError, EngineBusy or EngineClosed.
         """
-        async with aclosing(self._outputs(lambda: self._answer(expert, prompt, params))) as outputs:
-            async for output in outputs:
-                assert isinstance(output, TokenEvent)
-                yield output
-                if output.finish_reason is not None:
-                    return
+        with self._admitted():
+            async with aclosing(self._outputs(lambda: self._answer(expert, prompt, params))) as outputs:
+                async for output in outputs:
+                    assert isinstance(output, TokenEvent)
+                    yield output
+                    if output.finish_reason is not None:
+                        return
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         """The log-probability of each whole candidate as the continuation of the prompt (teacher-forced).
@@ -103,8 +104,9 @@ class AsyncEngine:
         """
         if not candidates:
             return []
-        first = await self._score(expert, prompt, candidates[0])  # and the others find its prefix in the cache
-        others = await asyncio.gather(*(self._score(expert, prompt, candidate) for candidate in candidates[1:]))
+        with self._admitted():
+            first = await self._score(expert, prompt, candidates[0])  # and the others find its prefix in the cache
+            others = await asyncio.gather(*(self._score(expert, prompt, candidate) for candidate in candidates[1:]))
         return [first, *others]
 
     async def _score(self, expert: str, prompt: Prompt, candidate: str) -> float:
@@ -114,24 +116,31 @@ class AsyncEngine:
                 return output
         raise AssertionError("a scoring ends with its score or an error")
 
-    async def _outputs(self, prepare: Callable[[], tuple[ExpertKey, list[int], Work]]) -> AsyncGenerator[Output]:
-        """What comes of a new sequence; it is aborted when nobody asks for more."""
+    @contextmanager
+    def _admitted(self) -> Generator[None]:
+        """Counts a generation or scoring while it is open. Raises EngineBusy."""
         if self._num_open >= self._config.max_sequences:
             raise EngineBusy(self._num_open)
-        loop, outputs = asyncio.get_running_loop(), asyncio.Queue[Output | BaseException]()
         self._num_open += 1
-        sequence_id: int | None = None
         try:
-            sequence_id = await self._call(lambda: self._add(prepare(), lambda o: _put_from_thread(loop, outputs, o)))
+            yield
+        finally:
+            self._num_open -= 1
+
+    async def _outputs(self, prepare: Callable[[], tuple[ExpertKey, list[int], Work]]) -> AsyncGenerator[Output]:
+        """What comes of a new sequence; it is aborted when nobody asks for more."""
+        loop, outputs = asyncio.get_running_loop(), asyncio.Queue[Output | BaseException]()
+        added: list[int] = []  # by the engine's thread, perhaps after whoever asked has gone
+        try:
+            await self._call(lambda: added.append(self._add(prepare(), partial(_put_from_thread, loop, outputs))))
             while True:
                 output = await outputs.get()
                 if isinstance(output, BaseException):
                     raise output
                 yield output
         finally:
-            self._num_open -= 1
-            if sequence_id is not None and not self._closed:
-                self._work.put(partial(self._abort, sequence_id))
+            if not self._closed:
+                self._work.put(partial(self._abort, added))
 
     async def push(self, directory: Path) -> ExpertCard:
         """Attach an expert, or a new version of one. Raises CheckpointError."""
@@ -155,6 +164,8 @@ class AsyncEngine:
         future: Future[Result] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # whoever asked has gone
             try:
                 future.set_result(function())
             except BaseException as error:  # noqa: BLE001 - the caller gets it and handles it
@@ -189,13 +200,14 @@ class AsyncEngine:
 
     def _fail(self, error: Exception) -> None:
         """End all sequences with an error."""
-        for sequence_id in list(self._puts):
-            self._puts[sequence_id](error)
-            self._abort(sequence_id)
+        for put in self._puts.values():
+            put(error)
+        self._abort(list(self._puts))
 
-    def _abort(self, sequence_id: int) -> None:
-        if self._puts.pop(sequence_id, None) is not None:
-            self._engine.abort(sequence_id)
+    def _abort(self, sequence_ids: list[int]) -> None:
+        for sequence_id in sequence_ids:
+            if self._puts.pop(sequence_id, None) is not None:
+                self._engine.abort(sequence_id)
 
     def _add(self, prepared: tuple[ExpertKey, list[int], Work], put: Put) -> int:
         sequence_id = self._engine.add(*prepared)

@@ -68,6 +68,12 @@ def test_a_reference_cannot_point_forward(text: str) -> None:
     assert not third(text)
 
 
+def test_a_name_keeps_its_number() -> None:
+    grammar = step_grammar("What does the Comet 300 cost, and what the Ridge 700?", 1)
+    assert accepts(grammar, "What does the Comet 300 cost" + TEXT_END)
+    assert not accepts(grammar, "What does the Comet" + TEXT_END)
+
+
 def test_a_plan_can_be_closed_from_the_second_step_on() -> None:
     assert accepts(step_grammar(TASK, 2), CLOSING)
     assert not accepts(step_grammar(TASK, 1), CLOSING)

@@ -120,6 +120,19 @@ async def test_leaving_the_stream_cancels_the_generation(engine: AsyncEngine) ->
     assert text_of(await collect(engine, "general", SamplingParams(max_tokens=3))) is not None
 
 
+async def test_a_caller_that_leaves_while_its_sequence_is_added_leaves_nothing_behind(engine: AsyncEngine) -> None:
+    params = SamplingParams(max_tokens=200, ignore_eos=True)
+    asking = asyncio.create_task(collect(engine, "general", params))
+    await asyncio.sleep(0)  # it has asked the engine's thread and waits for the answer
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    await engine.score("general", TASK, ["a"])  # what was asked before it has been done
+
+    assert engine._engine.num_sequences == 0  # pyright: ignore[reportPrivateUsage]
+
+
 async def test_a_prompt_past_the_context_is_refused(engine: AsyncEngine) -> None:
     with pytest.raises(PromptTooLong, match="256"):
         await collect(engine, "law", SamplingParams(), PromptParts("x" * 300))
