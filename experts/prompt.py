@@ -53,26 +53,26 @@ class PromptRenderer:
             message = [{"role": "user", "content": _MARK}]
             text: str = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
             opening, self._closing = text.split(_MARK)
-        self._opening = self._encode(opening, template=True)
+        self._opening = self.encode(opening, template=True)
 
     def render(self, parts: PromptParts, suffix: str = "") -> list[int]:
         """Token ids of the whole prompt, `forced` included."""
-        ids = [*self._opening, *self._encode(f"Task: {parts.task}\n")]
+        ids = [*self._opening, *self.encode(f"Task: {parts.task}\n")]
         for item in parts.inputs:
-            result = self._encode(item.result) if item.token_ids is None else item.token_ids
-            ids += [*self._encode(f"#{item.id} {item.text} = "), *result, *self._encode("\n")]
+            result = self.encode(item.result) if item.token_ids is None else item.token_ids
+            ids += [*self.encode(f"#{item.id} {item.text} = "), *result, *self.encode("\n")]
         if parts.step:
-            ids += self._encode(f"Step: {parts.step}\n")
+            ids += self.encode(f"Step: {parts.step}\n")
         if parts.context:
-            ids += self._encode(f"{parts.context}\n")
-        ids += self._encode(suffix + self._closing, template=True)
-        return ids + [token_id for segment in parts.forced for token_id in self._encode(segment)]
+            ids += self.encode(f"{parts.context}\n")
+        ids += self.encode(suffix + self._closing, template=True)
+        return ids + [token_id for segment in parts.forced for token_id in self.encode(segment)]
 
     def render_messages(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Token ids of a chat, by the tokenizer's own template."""
         text: str = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return self._encode(text, template=True)
+        return self.encode(text, template=True)
 
-    def _encode(self, text: str, *, template: bool = False) -> list[int]:
+    def encode(self, text: str, *, template: bool = False) -> list[int]:
         """Only the template may hold special tokens; in a user's text they are plain characters."""
         return self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not template) if text else []

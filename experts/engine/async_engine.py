@@ -227,10 +227,9 @@ class AsyncEngine:
         return self._pool.load(entry), token_ids, answer
 
     def _scoring(self, expert: str, prompt: Prompt, candidate: str) -> tuple[ExpertKey, list[int], Work]:
-        entry, tokenizer = self.registry.get(expert), self._pool.backbone.tokenizer
+        entry = self.registry.get(expert)
         token_ids = self._render(prompt, entry.card)
-        plain = {"add_special_tokens": False, "split_special_tokens": True}
-        scoring = Scoring(tuple(tokenizer.encode(candidate, **plain)))
+        scoring = Scoring(tuple(self._renderer.encode(candidate)))
         if len(token_ids) + len(scoring.token_ids) > self._engine.max_tokens:
             raise PromptTooLong(len(token_ids), self._engine.max_tokens)
         return self._pool.load(entry), token_ids, scoring

@@ -21,11 +21,13 @@ class Rows:
     """Indices of the parts."""
     starts: dict[int, int]
     """First row of each part, by the part's index."""
+    slots: Tensor
+    """Where the cache of this layer group keeps each row's token, `[num_rows]`."""
     attention: AttentionBatch
 
-    def slots(self, cache: KVCache, parts: Many[Part]) -> Tensor:
-        """Where a cache of one entry per token keeps the rows of these parts, `[num_rows]`."""
-        return cache.tensor([slot for i in self.order for slot in _slots(parts[i], cache.block_size)])
+    def slots_of(self, cache: KVCache, parts: Many[Part]) -> Tensor:
+        """Where that of another layer group keeps them, for the same positions and its own tables."""
+        return _tensor_of_slots(cache, parts, self.order)
 
     def positions(self, parts: Many[Part]) -> list[int]:
         """Each row's position in its sequence."""
@@ -46,13 +48,13 @@ def lay_out(cache: KVCache, parts: Many[Part]) -> Rows:
             num_rows += len(parts[i][1])
         spans.append(_span(cache, [parts[i] for i in indices], slice(first_row, num_rows)))
     order = [*single, *longer]
-    slots = cache.tensor([slot for i in order for slot in _slots(parts[i], cache.block_size)])
-    return Rows(order, starts, AttentionBatch(cache, cache.head_slots(slots), spans))
+    slots = _tensor_of_slots(cache, parts, order)
+    return Rows(order, starts, slots, AttentionBatch(cache, cache.head_slots(slots), spans))
 
 
-def _slots(part: Part, block_size: int) -> list[int]:
-    table, positions = part
-    return [table.blocks[p // block_size] * block_size + p % block_size for p in positions]
+def _tensor_of_slots(cache: KVCache, parts: Many[Part], order: Many[int]) -> Tensor:
+    size = cache.block_size
+    return cache.tensor([parts[i][0].blocks[p // size] * size + p % size for i in order for p in parts[i][1]])
 
 
 def _span(cache: KVCache, parts: Many[Part], rows: slice) -> Span:

@@ -23,7 +23,7 @@ class ModelPool:
         self._layers: dict[ExpertKey, nn.ModuleList] = {}
         registry.add(Entry(general_expert(backbone).card, None))
         # its hash is known now; the upper layers stay as they are, experts are merged from them
-        prepare(backbone.layers[: backbone.num_shared_layers], keep_weights=False)
+        prepare(backbone.layers[: backbone.num_shared_layers])
 
     def load(self, entry: Entry) -> ExpertKey:
         """Have one version of an expert in memory. Raises CheckpointError if its files do not fit."""
@@ -33,7 +33,7 @@ class ModelPool:
             expert = general_expert(backbone) if entry.directory is None else load_expert(entry.directory, backbone)
             layers = expert.upper_layers(backbone)
             self._layers[key] = copy.deepcopy(layers) if entry.directory is None else layers
-            prepare(self._layers[key], keep_weights=False)
+            prepare(self._layers[key])
         return key
 
     def layers(self, key: ExpertKey) -> nn.ModuleList:

@@ -16,6 +16,7 @@ from experts.engine.batch import lay_out
 from experts.engine.kv_cache import KVCache
 from experts.engine.projections import prepared
 from experts.engine.sequence import ExpertKey, Scheduled
+from experts.stand_ins import Passing, Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ class ModelRunner:
         backbone.model.set_attn_implementation(attention.NAME)
         self._cache, self._upper_layers = cache, upper_layers
         num_shared, num_upper = backbone.num_shared_layers, backbone.num_layers - backbone.num_shared_layers
-        passing = _Passing()
+        passing = Passing()
         lower = backbone.assemble(nn.ModuleList([passing] * num_upper)).base_model
         lower.norm = passing
         self._lower: Any = lower
-        self._boundary = _Boundary()
+        self._boundary = Replay()
         self._upper: Any = backbone.assemble(nn.ModuleList())
         self._upper.set_output_embeddings(prepared(backbone.head))
         above = [_Segmented(index) for index in range(num_upper)]
@@ -68,7 +69,7 @@ class ModelRunner:
             use_cache=False,
             batch=rows.attention,
         )[0]
-        self._cache.write_activations(rows.slots(self._cache, parts), output[0])
+        self._cache.write_activations(rows.slots, output[0])
 
     def _run_upper(self, scheduled: Many[Scheduled]) -> Tensor:
         by_expert = defaultdict[ExpertKey, list[Scheduled]](list)
@@ -83,9 +84,9 @@ class ModelRunner:
             rows, start = lay_out(self._cache, parts), len(positions)
             first_rows |= {members[i].sequence.id: start + row for i, row in rows.starts.items()}
             positions += rows.positions(parts)
-            slots.append(rows.slots(self._cache, [(one.sequence.backbone, one.upper_positions) for one in members]))
+            slots.append(rows.slots_of(self._cache, [(one.sequence.backbone, one.upper_positions) for one in members]))
             segments.append(Segment(self._upper_layers(expert), slice(start, len(positions)), rows.attention))
-        self._boundary.activations = self._cache.read_activations(torch.cat(slots))
+        self._boundary.activations = self._cache.read_activations(torch.cat(slots))[None]
         wanted = [
             first_rows[one.sequence.id] + position - one.upper_positions.start
             for one in scheduled
@@ -98,24 +99,6 @@ class ModelRunner:
             batch=segments,
             logits_to_keep=self._cache.tensor(wanted),
         ).logits[0]
-
-
-class _Passing(nn.Module):
-    """A layer that does nothing."""
-
-    def forward(self, hidden_states: Tensor, **_: Any) -> Tensor:
-        return hidden_states
-
-
-class _Boundary(nn.Module):
-    """Where the shared layers would be: their output comes from the cache."""
-
-    activations: Tensor
-    """`[num_rows, hidden]`"""
-
-    def forward(self, hidden_states: Tensor, **_: Any) -> Tensor:
-        assert self.activations.shape == hidden_states.shape[1:]
-        return self.activations[None]
 
 
 class _Segmented(nn.Module):

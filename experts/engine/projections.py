@@ -22,18 +22,18 @@ _PACKED_FOR = 16
 """Rows that the blocked layout is chosen for."""
 
 
-def prepare(layers: Iterable[nn.Module], *, keep_weights: bool) -> None:
+def prepare(layers: Iterable[nn.Module]) -> None:
     """Prepare the projections of decoder layers in place, where a layer has them.
 
-    Modules keep their names. Weights keep names, shapes and values too if `keep_weights`; otherwise a weight that has
-    been packed is given up, and what is left of it has a shape and no data (device "meta").
+    Modules and weights keep names and shapes. A weight that has been packed is given up: what is left of it has no data
+    (device "meta").
     """
     for layer in layers:
         for parent_name, names in GROUPS:
             parent: Any = getattr(layer, parent_name, None)
             linears = [getattr(parent, name, None) for name in names]
             if all(isinstance(linear, nn.Linear) for linear in linears):
-                for name, part in zip(names, _parts(linears, keep_weights), strict=True):
+                for name, part in zip(names, _parts(linears, keep_weights=False), strict=True):
                     setattr(parent, name, part)
 
 
@@ -52,7 +52,7 @@ def can_pack(weight: Tensor) -> bool:
     )
 
 
-def _parts(linears: Many[Any], keep_weights: bool) -> list["Part"]:
+def _parts(linears: Many[Any], *, keep_weights: bool) -> list["Part"]:
     sizes = [linear.out_features for linear in linears]
     weight = torch.cat([linear.weight for linear in linears]) if len(linears) > 1 else linears[0].weight.detach()
     bias = None if linears[0].bias is None else torch.cat([linear.bias for linear in linears])

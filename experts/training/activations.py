@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experts.backbone import Backbone
+from experts.stand_ins import Passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +22,6 @@ class EncodedRow:
     @property
     def num_tokens(self) -> int:
         return len(self.token_ids)
-
-
-class Replay(nn.Module):
-    """Stands in for the shared layers: whatever comes in, the cached boundary activations go out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.activations: Tensor | None = None
-
-    def forward(self, hidden_states: Tensor, **_: Any) -> Tensor:
-        assert self.activations is not None and self.activations.shape == hidden_states.shape
-        return self.activations
-
-
-class Passing(nn.Module):
-    """A layer that does nothing."""
-
-    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-        return hidden_states
 
 
 @torch.inference_mode()

@@ -91,8 +91,7 @@ class Evaluator:
 
     def _encode(self, label: str) -> list[int]:
         eos = min(self.backbone.eos_token_ids)  # with its end, so that no label wins by being another's beginning
-        plain = {"add_special_tokens": False, "split_special_tokens": True}
-        return [*self.backbone.tokenizer.encode(label, **plain), eos]
+        return [*PromptRenderer(self.backbone.tokenizer).encode(label), eos]
 
     def _prompt(self, row: TrainingRow) -> list[int]:
         return PromptRenderer(self.backbone.tokenizer).render(row.parts, self.suffix)

@@ -56,9 +56,9 @@ class Listener:
 
 def encode(backbone: Backbone, row: TrainingRow, suffix: str) -> EncodedRow:
     """A row as the service would ask it, its answer with the end-of-answer token behind."""
-    prompt = PromptRenderer(backbone.tokenizer).render(row.parts, suffix)
-    plain = {"add_special_tokens": False, "split_special_tokens": True}
-    answer = [i for segment in row.segments for i in backbone.tokenizer.encode(segment, **plain)]
+    renderer = PromptRenderer(backbone.tokenizer)
+    prompt = renderer.render(row.parts, suffix)
+    answer = [i for segment in row.segments for i in renderer.encode(segment)]
     return EncodedRow((*prompt, *answer, min(backbone.eos_token_ids)), len(prompt))
 
 

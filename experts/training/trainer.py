@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from experts.backbone import Backbone
 from experts.card import LowRank
-from experts.training.activations import EncodedRow, Replay, boundary_activations, pad, stack_of
+from experts.stand_ins import Replay
+from experts.training.activations import EncodedRow, boundary_activations, pad, stack_of
 from experts.training.low_rank import low_rank_layers, low_rank_tensors
 
 
