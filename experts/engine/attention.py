@@ -10,8 +10,20 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from experts.engine.kv_cache import KVCache
+from experts.engine.rotation import Rotation
 
 NAME = "ccoe_paged"
+_FEW_SEQUENCES = 4
+"""Below it, the fused kernel of torch is the faster one on a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionKind:
+    """What a layer asks of the attention."""
+
+    scaling: float
+    sliding_window: int | None = None
+    softcap: float | None = None
 
 
 @dataclass(slots=True)
@@ -26,22 +38,22 @@ class Span:
     """`[num_sequences * num_kv_heads * num_blocks]`: where the cache keeps their keys and values."""
     num_cached: int
     """Tokens that the blocks hold, those behind a row's own position too."""
-    masks: dict[tuple[int | None, int], Tensor] = field(default_factory=dict[tuple[int | None, int], Tensor])
+    masks: dict[tuple[int | None, int, int], Tensor] = field(default_factory=dict[tuple[int | None, int, int], Tensor])
 
     @property
     def num_sequences(self) -> int:
         return self.positions.shape[0]
 
-    def mask(self, window: int | None, num_groups: int, dtype: torch.dtype) -> Tensor:
-        """What each row may see, as a bias `[num_sequences, 1, num_groups * num_rows, num_cached]`."""
-        key = (window, num_groups)
+    def mask(self, window: int | None, heads: int, groups: int, dtype: torch.dtype) -> Tensor:
+        """What each row may see, as a bias `[num_sequences * heads, groups * num_rows, num_cached]`."""
+        key = (window, heads, groups)
         if key not in self.masks:
             cached = torch.arange(self.num_cached, device=self.positions.device)
             seen = cached <= self.positions[..., None]
             if window is not None:
                 seen &= cached > self.positions[..., None] - window
             bias = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
-            self.masks[key] = bias.repeat(1, num_groups, 1)[:, None]
+            self.masks[key] = bias.repeat(1, groups, 1).repeat_interleave(heads, dim=0)
         return self.masks[key]
 
 
@@ -53,6 +65,27 @@ class AttentionBatch:
     slots: Tensor
     """`[num_rows * num_kv_heads]`, row by row."""
     spans: Many[Span]
+    rotations: dict[int, Rotation] = field(default_factory=dict[int, Rotation])
+
+    def rotation(self, position_embeddings: tuple[Tensor, Tensor]) -> Rotation:
+        """Made once from a pair that lives as long as the batch."""
+        key = id(position_embeddings[0])
+        if key not in self.rotations:
+            self.rotations[key] = Rotation.of(position_embeddings)
+        return self.rotations[key]
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, kind: AttentionKind) -> Tensor:
+        """Write keys and values `[num_rows, num_kv_heads, head_dim]` to the cache, attend to all that is cached.
+
+        query and result `[num_rows, num_heads, head_dim]`.
+        """
+        cache = self.cache.layers[layer]
+        cache.write(key, value, self.slots)
+        found = [
+            _attend(query[span.rows], span, *cache.read(span.cache_rows, span.num_sequences), kind)
+            for span in self.spans
+        ]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def register() -> None:
@@ -76,46 +109,43 @@ def paged_attention(
     softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Write keys and values `[1, num_kv_heads, num_rows, head_dim]` to the cache, attend to all that is cached.
+    """Keys and values `[1, num_kv_heads, num_rows, head_dim]` to the cache, then attention to all that is cached.
 
     query `[1, num_heads, num_rows, head_dim]`; returns `[1, num_rows, num_heads, head_dim]`.
     """
     assert attention_mask is None
     layer: Any = module
-    cache = batch.cache.layers[layer.layer_idx]
-    cache.write(key[0], value[0], batch.slots)
-    found = [
-        _attend(
-            query[0, :, span.rows],
-            span,
-            cache.read(span.cache_rows, span.num_sequences),
-            scaling,
-            sliding_window,
-            softcap,
-        )
-        for span in batch.spans
-    ]
-    return (found[0] if len(found) == 1 else torch.cat(found))[None], None
+    by_row = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    kind = AttentionKind(scaling, sliding_window, softcap)
+    return batch.attend(layer.layer_idx, *by_row, kind)[None], None
 
 
-def _attend(
-    query: Tensor, span: Span, cached: tuple[Tensor, Tensor], scaling: float, window: int | None, softcap: float | None
-) -> Tensor:
-    """`[num_heads, num_sequences * num_rows, head_dim]` to `[num_sequences * num_rows, num_heads, head_dim]`.
+def _attend(query: Tensor, span: Span, keys: Tensor, values: Tensor, kind: AttentionKind) -> Tensor:
+    """`[num_sequences * num_rows, num_heads, head_dim]`, for keys `[num_sequences, num_kv_heads, num_cached, head_dim]`.
 
     The query heads of a group are passed as further rows, so that no key or value head is repeated.
     """
-    keys, values = cached
-    num_heads, head_dim = query.shape[0], query.shape[-1]
+    num_heads, head_dim = query.shape[1:]
     num_sequences, num_kv_heads = keys.shape[:2]
-    groups = num_heads // num_kv_heads
-    rows = query.view(num_kv_heads, groups, num_sequences, -1, head_dim).permute(2, 0, 1, 3, 4)
-    rows = rows.reshape(num_sequences, num_kv_heads, -1, head_dim)
-    mask = span.mask(window, groups, query.dtype)
-    if softcap is None:
-        output = functional.scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=scaling)
+    groups, num_rows = num_heads // num_kv_heads, len(query) // num_sequences
+    rows = query.reshape(num_sequences, num_rows, num_kv_heads, groups, head_dim)
+    rows = rows.permute(0, 2, 3, 1, 4).reshape(num_sequences, num_kv_heads, groups * num_rows, head_dim)
+    window, dtype, num_copies = kind.sliding_window, query.dtype, 1 if num_rows == 1 else groups
+    if kind.softcap is None and num_sequences < _FEW_SEQUENCES:
+        mask = span.mask(window, 1, num_copies, dtype)[:, None]
+        output = functional.scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=kind.scaling)
     else:
-        scores = torch.tanh(rows @ keys.transpose(-1, -2) * (scaling / softcap)) * softcap + mask
-        output = torch.softmax(scores.float(), dim=-1).to(values.dtype) @ values
-    output = output.view(num_sequences, num_heads, -1, head_dim)
-    return output.transpose(1, 2).reshape(-1, num_heads, head_dim)
+        mask = span.mask(window, num_kv_heads, num_copies, dtype)
+        output = _products(rows.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), mask, kind)
+    output = output.view(num_sequences, num_kv_heads, groups, num_rows, head_dim)
+    return output.permute(0, 3, 1, 2, 4).reshape(-1, num_heads, head_dim)
+
+
+def _products(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, kind: AttentionKind) -> Tensor:
+    """Plain attention of a batch: query `[batch, num_rows, head_dim]`, keys `[batch, num_cached, head_dim]`."""
+    if kind.softcap is None:
+        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=kind.scaling)
+    else:
+        scores = torch.tanh(torch.bmm(query, keys.transpose(1, 2)) * (kind.scaling / kind.softcap))
+        scores = scores * kind.softcap + mask
+    return torch.bmm(torch.softmax(scores, dim=-1), values)

@@ -1,7 +1,8 @@
-"""The rows of one engine step for one layer group: who has which, where they go in the cache, what they attend to."""
+"""The rows of one engine step for one layer group: where they go in the cache, what they attend to."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from itertools import groupby
 
 from torch import Tensor
 
@@ -15,46 +16,34 @@ Part = tuple[BlockTable, range]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows part by part: first those of one row each, which attend together, then the others one by one."""
+    """Rows part by part, in the order of the parts."""
 
-    order: list[int]
-    """Indices of the parts."""
-    starts: dict[int, int]
-    """First row of each part, by the part's index."""
+    positions: Tensor
+    """Of each row in its sequence, `[1, num_rows]`."""
     slots: Tensor
     """Where the cache of this layer group keeps each row's token, `[num_rows]`."""
     attention: AttentionBatch
 
-    def slots_of(self, cache: KVCache, parts: Many[Part]) -> Tensor:
-        """Where that of another layer group keeps them, for the same positions and its own tables."""
-        return _tensor_of_slots(cache, parts, self.order)
-
-    def positions(self, parts: Many[Part]) -> list[int]:
-        """Each row's position in its sequence."""
-        return [position for i in self.order for position in parts[i][1]]
-
 
 def lay_out(cache: KVCache, parts: Many[Part]) -> Rows:
-    """Rows for these parts."""
-    single = [i for i, (_, positions) in enumerate(parts) if len(positions) == 1]
-    longer = [i for i, (_, positions) in enumerate(parts) if len(positions) > 1]
+    """Rows for these parts. Neighbours of one row each attend together, the others one by one."""
     spans: list[Span] = []
-    starts: dict[int, int] = {}
     num_rows = 0
-    for indices in ([single] if single else []) + [[i] for i in longer]:
-        first_row = num_rows
-        for i in indices:
-            starts[i] = num_rows
-            num_rows += len(parts[i][1])
-        spans.append(_span(cache, [parts[i] for i in indices], slice(first_row, num_rows)))
-    order = [*single, *longer]
-    slots = _tensor_of_slots(cache, parts, order)
-    return Rows(order, starts, slots, AttentionBatch(cache, cache.head_slots(slots), spans))
+    for length, group in groupby(parts, key=lambda part: len(part[1])):
+        members = list(group)
+        for together in [members] if length == 1 else [[member] for member in members]:
+            end = num_rows + length * len(together)
+            spans.append(_span(cache, together, slice(num_rows, end)))
+            num_rows = end
+    slots = slots_of(cache, parts)
+    positions = cache.tensor([[position for _, positions in parts for position in positions]])
+    return Rows(positions, slots, AttentionBatch(cache, cache.head_slots(slots), spans))
 
 
-def _tensor_of_slots(cache: KVCache, parts: Many[Part], order: Many[int]) -> Tensor:
+def slots_of(cache: KVCache, parts: Many[Part]) -> Tensor:
+    """Where the cache keeps the tokens of these parts, `[num_rows]`."""
     size = cache.block_size
-    return cache.tensor([parts[i][0].blocks[p // size] * size + p % size for i in order for p in parts[i][1]])
+    return cache.tensor([table.blocks[p // size] * size + p % size for table, positions in parts for p in positions])
 
 
 def _span(cache: KVCache, parts: Many[Part], rows: slice) -> Span:

@@ -45,7 +45,7 @@ class Engine:
         self.max_tokens = min(blocks.max_tokens, pool.backbone.max_context)
         """Of a prompt and its answer."""
         self._pool = pool
-        self._runner = ModelRunner(pool.backbone, cache, pool.layers)
+        self._runner = ModelRunner(pool.backbone, cache, pool.shared_layers, pool.head, pool.layers)
         self._sequences: dict[int, tuple[Sequence, Work]] = {}
         self._num_added = 0
 

@@ -18,27 +18,28 @@ class LayerShape:
 
 
 class LayerCache:
-    """Keys and values of one layer, `[num_blocks * num_kv_heads, block_size, 2 * head_dim]`, keys before values.
+    """Keys and values of one layer, each `[num_blocks * num_kv_heads, block_size, head_dim]`.
 
     A block's heads lie one after another, so that a sequence's blocks are gathered head by head in one copy.
     """
 
     def __init__(self, num_blocks: int, block_size: int, shape: LayerShape, like: Tensor) -> None:
         self.num_kv_heads, self.head_dim, self.block_size = shape.num_kv_heads, shape.head_dim, block_size
-        self._data = like.new_zeros(num_blocks * shape.num_kv_heads, block_size, 2 * shape.head_dim)
+        size = (num_blocks * shape.num_kv_heads, block_size, shape.head_dim)
+        self._keys, self._values = like.new_zeros(size), like.new_zeros(size)
 
     def write(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
-        """Keep `[num_kv_heads, num_tokens, head_dim]` at slots `[num_tokens * num_kv_heads]`, token by token."""
-        merged = torch.cat([keys, values], dim=-1).transpose(0, 1).reshape(-1, 2 * self.head_dim)
-        self._data.view(-1, 2 * self.head_dim).index_copy_(0, slots, merged)
+        """Keep `[num_tokens, num_kv_heads, head_dim]` at slots `[num_tokens * num_kv_heads]`, token by token."""
+        for kept, new in ((self._keys, keys), (self._values, values)):
+            kept.view(-1, self.head_dim).index_copy_(0, slots, new.reshape(-1, self.head_dim))
 
     def read(self, rows: Tensor, num_sequences: int) -> tuple[Tensor, Tensor]:
         """Keys and values `[num_sequences, num_kv_heads, num_cached, head_dim]` of equally many blocks each.
 
         rows: `[num_sequences * num_kv_heads * num_blocks]`.
         """
-        found = self._data.index_select(0, rows).view(num_sequences, self.num_kv_heads, -1, 2 * self.head_dim)
-        return found[..., : self.head_dim], found[..., self.head_dim :]
+        shape = (num_sequences, self.num_kv_heads, -1, self.head_dim)
+        return self._keys.index_select(0, rows).view(shape), self._values.index_select(0, rows).view(shape)
 
 
 class KVCache:

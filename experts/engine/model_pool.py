@@ -9,7 +9,9 @@ from torch import nn
 from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.checkpoint import load_expert
-from experts.engine.projections import prepare
+from experts.engine.attention import AttentionKind
+from experts.engine.fused_layer import FusedLayer, agrees, try_layers
+from experts.engine.projections import prepare, prepared
 from experts.engine.sequence import ExpertKey
 from experts.expert import general_expert
 from experts.registry import Entry, Registry
@@ -23,7 +25,15 @@ class ModelPool:
         self._layers: dict[ExpertKey, nn.ModuleList] = {}
         registry.add(Entry(general_expert(backbone).card, None))
         # its hash is known now; the upper layers stay as they are, experts are merged from them
-        prepare(backbone.layers[: backbone.num_shared_layers])
+        shared = backbone.layers[: backbone.num_shared_layers]
+        trials = try_layers(backbone)
+        prepare(shared)
+        self._kinds: list[AttentionKind] | None = None
+        if trials is not None:
+            layers = [FusedLayer(layer, trial.kind) for layer, trial in zip(shared, trials, strict=False)]
+            if all(agrees(layer, trial) for layer, trial in zip(layers, trials, strict=False)):
+                self._kinds, shared = [trial.kind for trial in trials], nn.ModuleList(layers)
+        self.shared_layers, self.head = shared, prepared(backbone.head)
 
     def load(self, entry: Entry) -> ExpertKey:
         """Have one version of an expert in memory. Raises CheckpointError if its files do not fit."""
@@ -32,8 +42,12 @@ class ModelPool:
             backbone = self.backbone
             expert = general_expert(backbone) if entry.directory is None else load_expert(entry.directory, backbone)
             layers = expert.upper_layers(backbone)
-            self._layers[key] = copy.deepcopy(layers) if entry.directory is None else layers
-            prepare(self._layers[key])
+            layers = copy.deepcopy(layers) if entry.directory is None else layers
+            prepare(layers)
+            if self._kinds is not None:
+                kinds = self._kinds[backbone.num_shared_layers:]
+                layers = nn.ModuleList([FusedLayer(layer, kind) for layer, kind in zip(layers, kinds, strict=True)])
+            self._layers[key] = layers
         return key
 
     def layers(self, key: ExpertKey) -> nn.ModuleList:

@@ -1,20 +1,20 @@
 """Runs one engine step: the backbone once over all rows, then each expert over its own segment."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from experts.backbone import Backbone
-from experts.engine import attention
+from experts.engine import attention, fused_layer
 from experts.engine.attention import AttentionBatch
-from experts.engine.batch import lay_out
+from experts.engine.batch import lay_out, slots_of
+from experts.engine.fused_layer import FusedLayer
 from experts.engine.kv_cache import KVCache
-from experts.engine.projections import prepared
 from experts.engine.sequence import ExpertKey, Scheduled
 from experts.stand_ins import Passing, Replay
 
@@ -26,6 +26,7 @@ class Segment:
     layers: nn.ModuleList
     rows: slice
     attention: AttentionBatch
+    """Of these rows alone."""
 
 
 class ModelRunner:
@@ -35,18 +36,26 @@ class ModelRunner:
     upper   cache → boundary activations · segments of experts' layers · norm · head → logits
     """
 
-    def __init__(self, backbone: Backbone, cache: KVCache, upper_layers: Callable[[ExpertKey], nn.ModuleList]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        cache: KVCache,
+        shared_layers: nn.ModuleList,
+        head: nn.Module,
+        upper_layers: Callable[[ExpertKey], nn.ModuleList],
+    ) -> None:
         attention.register()
         backbone.model.set_attn_implementation(attention.NAME)
         self._cache, self._upper_layers = cache, upper_layers
         num_shared, num_upper = backbone.num_shared_layers, backbone.num_layers - backbone.num_shared_layers
         passing = Passing()
-        lower = backbone.assemble(nn.ModuleList([passing] * num_upper)).base_model
+        lower = backbone.assemble(nn.ModuleList()).base_model
+        lower.layers = nn.ModuleList([*shared_layers, *[passing] * num_upper])
         lower.norm = passing
         self._lower: Any = lower
         self._boundary = Replay()
         self._upper: Any = backbone.assemble(nn.ModuleList())
-        self._upper.set_output_embeddings(prepared(backbone.head))
+        self._upper.set_output_embeddings(head)
         above = [_Segmented(index) for index in range(num_upper)]
         self._upper.base_model.layers = nn.ModuleList([self._boundary, *[passing] * (num_shared - 1), *above])
 
@@ -60,45 +69,48 @@ class ModelRunner:
         """Fill the cache of the shared layers and the boundary activations."""
         if not scheduled:
             return
-        parts = [(one.sequence.backbone, one.backbone_positions) for one in scheduled]
-        rows = lay_out(self._cache, parts)
-        token_ids = [scheduled[i].sequence.token_ids[p] for i in rows.order for p in parts[i][1]]
+        scheduled = sorted(scheduled, key=lambda one: len(one.backbone_positions) > 1)
+        rows = lay_out(self._cache, [(one.sequence.backbone, one.backbone_positions) for one in scheduled])
+        token_ids = [one.sequence.token_ids[p] for one in scheduled for p in one.backbone_positions]
         output = self._lower(
             input_ids=self._cache.tensor([token_ids]),
-            position_ids=self._cache.tensor([rows.positions(parts)]),
+            position_ids=rows.positions,
             use_cache=False,
             batch=rows.attention,
         )[0]
         self._cache.write_activations(rows.slots, output[0])
 
     def _run_upper(self, scheduled: Many[Scheduled]) -> Tensor:
-        by_expert = defaultdict[ExpertKey, list[Scheduled]](list)
-        for one in scheduled:
-            by_expert[one.sequence.expert].append(one)
-        segments: list[Segment] = []
-        slots: list[Tensor] = []
-        positions: list[int] = []
-        first_rows: dict[int, int] = {}
-        for expert, members in by_expert.items():
-            parts = [(one.sequence.upper, one.upper_positions) for one in members]
-            rows, start = lay_out(self._cache, parts), len(positions)
-            first_rows |= {members[i].sequence.id: start + row for i, row in rows.starts.items()}
-            positions += rows.positions(parts)
-            slots.append(rows.slots_of(self._cache, [(one.sequence.backbone, one.upper_positions) for one in members]))
-            segments.append(Segment(self._upper_layers(expert), slice(start, len(positions)), rows.attention))
-        self._boundary.activations = self._cache.read_activations(torch.cat(slots))[None]
+        by_expert = sorted(scheduled, key=lambda one: (one.sequence.expert, len(one.upper_positions) > 1))
+        parts = [(one.sequence.upper, one.upper_positions) for one in by_expert]
+        rows = lay_out(self._cache, parts)
+        starts = [0, *accumulate(len(one.upper_positions) for one in by_expert)]
+        first_rows = {one.sequence.id: start for one, start in zip(by_expert, starts, strict=False)}
         wanted = [
             first_rows[one.sequence.id] + position - one.upper_positions.start
             for one in scheduled
             for position in one.logit_positions
         ]
+        backbone_slots = slots_of(self._cache, [(one.sequence.backbone, one.upper_positions) for one in by_expert])
+        self._boundary.activations = self._cache.read_activations(backbone_slots)[None]
         return self._upper(
-            input_ids=self._cache.tensor([[0] * len(positions)]),
-            position_ids=self._cache.tensor([positions]),
+            input_ids=torch.zeros_like(rows.positions),
+            position_ids=rows.positions,
             use_cache=False,
-            batch=segments,
+            batch=rows.attention,
+            segments=self._segments(by_expert),
             logits_to_keep=self._cache.tensor(wanted),
         ).logits[0]
+
+    def _segments(self, by_expert: Many[Scheduled]) -> list[Segment]:
+        segments: list[Segment] = []
+        end = 0
+        for expert, group in groupby(by_expert, key=lambda one: one.sequence.expert):
+            members = [(one.sequence.upper, one.upper_positions) for one in group]
+            start, end = end, end + sum(len(positions) for _, positions in members)
+            layers = self._upper_layers(expert)
+            segments.append(Segment(layers, slice(start, end), lay_out(self._cache, members).attention))
+        return segments
 
 
 class _Segmented(nn.Module):
@@ -112,20 +124,29 @@ class _Segmented(nn.Module):
         self,
         hidden_states: Tensor,
         *,
-        batch: Many[Segment],
+        batch: AttentionBatch,
+        segments: Many[Segment],
         position_embeddings: tuple[Tensor, Tensor],
         position_ids: Tensor,
         **more: Any,
     ) -> Tensor:
+        layers = [segment.layers[self._index] for segment in segments]
+        fused = [
+            fused_layer.Segment(layer, segment.rows)
+            for layer, segment in zip(layers, segments, strict=True)
+            if isinstance(layer, FusedLayer)
+        ]
+        if len(fused) == len(segments):
+            return fused_layer.run(fused, hidden_states[0], batch.rotation(position_embeddings), batch)[None]
         cos, sin = position_embeddings
         outputs = [
-            segment.layers[self._index](
+            layer(
                 hidden_states[:, segment.rows],
                 position_embeddings=(cos[:, segment.rows], sin[:, segment.rows]),
                 position_ids=position_ids[:, segment.rows],
                 batch=segment.attention,
                 **more,
             )
-            for segment in batch
+            for layer, segment in zip(layers, segments, strict=True)
         ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from experts.engine.low_rank import Delta
+
 GROUPS = (
     ("self_attn", ("q_proj", "k_proj", "v_proj")),
     ("self_attn", ("o_proj",)),
@@ -20,6 +22,62 @@ GROUPS = (
 )
 _PACKED_FOR = 16
 """Rows that the blocked layout is chosen for."""
+
+
+class Weights:
+    """The weights of one product, `[out, in]`, in the layout that is fastest on their device."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.num_outputs, self._bias = len(weight), bias
+        self._is_packed = can_pack(weight)
+        reorder = torch.ops.mkldnn._reorder_linear_weight
+        self._weight = reorder(weight, _PACKED_FOR) if self._is_packed else weight
+        self.num_bytes = weight.nbytes + (0 if bias is None else bias.nbytes)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        if self._is_packed:
+            return torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self._bias, "none", [], "")
+        return functional.linear(inputs, self._weight, self._bias)
+
+
+class Product:
+    """A matrix product that several projections share, with what an expert adds to it."""
+
+    def __init__(self, weights: Weights, delta: Delta | None = None) -> None:
+        self.weights, self.delta = weights, delta
+        self._input: Tensor | None = None
+        self._output: Tensor | None = None
+
+    def of(self, inputs: Tensor, *, is_last: bool) -> Tensor:
+        """`[…, out]`; computed for the first projection that asks for this input, kept until the last one has."""
+        if self._input is not inputs or self._output is None:
+            self._input, self._output = inputs, self._compute(inputs)
+        output = self._output
+        if is_last:
+            self._input = self._output = None
+        return output
+
+    def _compute(self, inputs: Tensor) -> Tensor:
+        output = self.weights(inputs)
+        if self.delta is not None:
+            self.delta.add_to(output.view(-1, output.shape[-1]), inputs.reshape(-1, inputs.shape[-1]))
+        return output
+
+
+class Part(nn.Linear):
+    """One projection of a product."""
+
+    def __init__(self, product: Product, weight: Tensor, bias: Tensor | None, rows: slice) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = weight.shape[1], rows.stop - rows.start
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
+        self.product, self._rows = product, rows
+        self._is_whole, self._is_last = self.out_features == product.weights.num_outputs, rows.stop == product.weights.num_outputs
+
+    def forward(self, input: Tensor) -> Tensor:
+        output = self.product.of(input, is_last=self._is_last)
+        return output if self._is_whole else output[..., self._rows]
 
 
 def prepare(layers: Iterable[nn.Module]) -> None:
@@ -33,13 +91,13 @@ def prepare(layers: Iterable[nn.Module]) -> None:
             parent: Any = getattr(layer, parent_name, None)
             linears = [getattr(parent, name, None) for name in names]
             if all(isinstance(linear, nn.Linear) for linear in linears):
-                for name, part in zip(names, _parts(linears, keep_weights=False), strict=True):
+                for name, part in zip(names, _parts(linears), strict=True):
                     setattr(parent, name, part)
 
 
 def prepared(head: nn.Module) -> nn.Module:
-    """A prepared copy of the output projection, whose weight may be the embeddings too."""
-    return _parts([head], keep_weights=True)[0] if isinstance(head, nn.Linear) else head
+    """The output projection, prepared."""
+    return _parts([head])[0] if isinstance(head, nn.Linear) else head
 
 
 def can_pack(weight: Tensor) -> bool:
@@ -52,55 +110,14 @@ def can_pack(weight: Tensor) -> bool:
     )
 
 
-def _parts(linears: Many[Any], *, keep_weights: bool) -> list["Part"]:
+def _parts(linears: Many[Any]) -> list[Part]:
+    """Parts of one product. Unpacked, their weights are views of the product's."""
     sizes = [linear.out_features for linear in linears]
     weight = torch.cat([linear.weight for linear in linears]) if len(linears) > 1 else linears[0].weight.detach()
     bias = None if linears[0].bias is None else torch.cat([linear.bias for linear in linears])
-    product = Product(weight, bias)
-    if can_pack(weight) and not keep_weights:
+    product = Product(Weights(weight, bias))
+    if can_pack(weight):
         weight = weight.to("meta")
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [Part(product, weight, slice(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-class Product:
-    """A matrix product that several projections share: they ask for the same input one after another."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.num_rows, self.bias = len(weight), bias
-        self._is_packed = can_pack(weight)
-        reorder = torch.ops.mkldnn._reorder_linear_weight
-        self._weight = reorder(weight, _PACKED_FOR) if self._is_packed else weight
-        self._input: Tensor | None = None
-        self._output: Tensor | None = None
-
-    def of(self, inputs: Tensor, *, is_last: bool) -> Tensor:
-        """`[…, num_rows]`; computed for the first part, kept until the last one."""
-        if self._input is not inputs or self._output is None:
-            self._input, self._output = inputs, self._compute(inputs)
-        output = self._output
-        if is_last:
-            self._input = self._output = None
-        return output
-
-    def _compute(self, inputs: Tensor) -> Tensor:
-        if self._is_packed:
-            return torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self.bias, "none", [], "")
-        return functional.linear(inputs, self._weight, self.bias)
-
-
-class Part(nn.Linear):
-    """One projection of a product."""
-
-    def __init__(self, product: Product, weight: Tensor, rows: slice) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = weight.shape[1], rows.stop - rows.start
-        self.weight = nn.Parameter(weight[rows], requires_grad=False)
-        bias = None if product.bias is None else nn.Parameter(product.bias[rows], requires_grad=False)
-        self.register_parameter("bias", bias)
-        self._product, self._rows = product, rows
-        self._is_whole, self._is_last = self.out_features == product.num_rows, rows.stop == product.num_rows
-
-    def forward(self, input: Tensor) -> Tensor:
-        output = self._product.of(input, is_last=self._is_last)
-        return output if self._is_whole else output[..., self._rows]
+    rows = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [Part(product, weight[part], None if bias is None else bias[part], part) for part in rows]
