@@ -1,5 +1,7 @@
 """One answer while it grows: which token comes next, what text is certain, when it ends."""
 
+from concurrent.futures import Executor
+
 import torch
 from torch import Tensor
 
@@ -30,10 +32,15 @@ class Answer:
         """The next token is the likeliest, whatever came before."""
         return self._matcher is None and self._params.temperature == 0.0
 
-    def choose(self, logits: Tensor) -> tuple[int, float]:
-        """The next token from logits `[vocabulary]`, which may be changed, and its log-probability."""
+    def prepare(self, executor: Executor) -> None:
+        """Let be computed elsewhere what the next choice needs besides the logits."""
         if self._matcher is not None:
-            self._matcher.mask(logits[None])
+            self._matcher.prepare(executor)
+
+    def choose(self, logits: Tensor) -> tuple[int, float]:
+        """The next token from logits `[vocabulary]` and its log-probability. Raises GrammarError."""
+        if self._matcher is not None:
+            logits = self._matcher.mask(logits)
         token_id = sample(logits, self._params, self._num_prompt_tokens + self._num_output_tokens)
         return token_id, float(torch.log_softmax(logits.float(), dim=-1)[token_id])
 

@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, cast
@@ -50,6 +50,8 @@ class AsyncEngine:
         self._thread = threading.Thread(target=self._run, name="ccoe-engine", daemon=True)
         self._closed = False
         self._num_open = 0
+        self._resources = ExitStack()
+        """What is closed when the thread stops."""
 
     @classmethod
     async def start(cls, config: EngineConfig) -> Self:
@@ -70,6 +72,7 @@ class AsyncEngine:
         registry = Registry(self._config.experts_dir, **({} if self._config.with_builtin else {"builtin": None}))
         self._pool = ModelPool(backbone, registry)
         self._engine = Engine(self._pool, self._config)
+        self._resources.callback(self._engine.close)
         self._renderer = PromptRenderer(backbone.tokenizer)
         vocab_size = int(backbone.model.config.vocab_size)
         self._grammars = GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
@@ -197,6 +200,7 @@ class AsyncEngine:
 
     def _stop(self) -> None:
         self._fail(EngineClosed("the engine stopped before the answer was complete"))
+        self._resources.close()
 
     def _fail(self, error: Exception) -> None:
         """End all sequences with an error."""
