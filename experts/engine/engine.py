@@ -108,7 +108,8 @@ class Engine:
                     yield sequence.id, score
                 continue
             try:
-                event = work.take(*(greedy[row] if work.is_plain_greedy else work.choose(logits[row])))
+                plain = work.is_plain_greedy
+                event = work.take(*greedy[row]) if plain else work.take(*work.choose(logits[row]))
             except GrammarError as error:
                 yield sequence.id, error
                 continue
