@@ -113,5 +113,5 @@ class EngineBenchmark:
     def _add(self, engine: Engine, expert: ExpertKey, prompt: Many[int], num_new: int) -> None:
         backbone = self._pool.backbone
         params = SamplingParams(max_tokens=num_new, ignore_eos=True)
-        answer = Answer(params, Detokenizer(backbone.tokenizer, ()), None, backbone.eos_token_ids, len(prompt))
+        answer = Answer(params, Detokenizer(backbone.tokenizer, ()), None, backbone.eos_token_ids, prompt)
         engine.add(expert, prompt, answer)

@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, cast
@@ -20,10 +20,9 @@ from experts.engine.engine import Engine, Output, Scoring, Work
 from experts.engine.events import TokenEvent
 from experts.engine.grammar import GrammarCompiler
 from experts.engine.model_pool import ModelPool
-from experts.engine.sequence import ExpertKey
 from experts.errors import EngineBusy, EngineClosed, PromptTooLong
 from experts.prompt import PromptParts, PromptRenderer
-from experts.registry import Registry
+from experts.registry import Entry, Registry
 from experts.sampling_params import SamplingParams
 from experts.source import load_backbone
 
@@ -31,6 +30,8 @@ Result = TypeVar("Result")
 Prompt = PromptParts | Sequence[int] | Sequence[dict[str, str]]
 """What can be asked: parts in the service's layout, token ids, or chat messages."""
 
+Asked = tuple[Entry, list[int], Work]
+"""A sequence to be added: its expert, its prompt and what becomes of it."""
 
 Put = Callable[[Output | BaseException], None]
 """Takes a sequence's outputs to whoever awaits them."""
@@ -50,6 +51,8 @@ class AsyncEngine:
         self._thread = threading.Thread(target=self._run, name="ccoe-engine", daemon=True)
         self._closed = False
         self._num_open = 0
+        self._resources = ExitStack()
+        """What is closed when the thread stops."""
 
     @classmethod
     async def start(cls, config: EngineConfig) -> Self:
@@ -70,6 +73,7 @@ class AsyncEngine:
         registry = Registry(self._config.experts_dir, **({} if self._config.with_builtin else {"builtin": None}))
         self._pool = ModelPool(backbone, registry)
         self._engine = Engine(self._pool, self._config)
+        self._resources.callback(self._engine.close)
         self._renderer = PromptRenderer(backbone.tokenizer)
         vocab_size = int(backbone.model.config.vocab_size)
         self._grammars = GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
@@ -85,16 +89,19 @@ class AsyncEngine:
         return self._num_open
 
     async def generate(self, expert: str, prompt: Prompt, params: SamplingParams) -> AsyncIterator[TokenEvent]:
-        """Stream an expert's answer; closing the iterator cancels it.
+        """Stream an expert's answer, or all `params.n` of them, mixed; closing the iterator cancels it.
 
-        Raises UnknownExpert, PromptTooLong, GrammarError, CheckpointError, EngineBusy or EngineClosed.
+        Each answer ends with its own usage, and all count as sequences. Raises UnknownExpert, PromptTooLong,
+        GrammarError, CheckpointError, EngineBusy or EngineClosed.
         """
-        with self._admitted():
-            async with aclosing(self._outputs(lambda: self._answer(expert, prompt, params))) as outputs:
+        num_running = params.n
+        with self._admitted(num_running):
+            async with aclosing(self._outputs(lambda: self._answers(expert, prompt, params))) as outputs:
                 async for output in outputs:
                     assert isinstance(output, TokenEvent)
                     yield output
-                    if output.finish_reason is not None:
+                    num_running -= output.finish_reason is not None
+                    if not num_running:
                         return
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
@@ -110,33 +117,49 @@ class AsyncEngine:
         return [first, *others]
 
     async def _score(self, expert: str, prompt: Prompt, candidate: str) -> float:
-        async with aclosing(self._outputs(lambda: self._scoring(expert, prompt, candidate))) as outputs:
+        async with aclosing(self._outputs(lambda: [self._scoring(expert, prompt, candidate)])) as outputs:
             async for output in outputs:
                 assert isinstance(output, float)
                 return output
         raise AssertionError("a scoring ends with its score or an error")
 
     @contextmanager
-    def _admitted(self) -> Generator[None]:
-        """Counts a generation or scoring while it is open. Raises EngineBusy."""
-        if self._num_open >= self._config.max_sequences:
+    def _admitted(self, num_sequences: int = 1) -> Generator[None]:
+        """Counts the answers of a generation, or a scoring, while it is open. Raises EngineBusy."""
+        if self._num_open + num_sequences > self._config.max_sequences:
             raise EngineBusy(self._num_open)
-        self._num_open += 1
+        self._num_open += num_sequences
         try:
             yield
         finally:
-            self._num_open -= 1
+            self._num_open -= num_sequences
 
-    async def _outputs(self, prepare: Callable[[], tuple[ExpertKey, list[int], Work]]) -> AsyncGenerator[Output]:
-        """What comes of a new sequence; it is aborted when nobody asks for more."""
+    async def _outputs(self, prepare: Callable[[], list[Asked]]) -> AsyncGenerator[Output]:
+        """What comes of new sequences of one prompt; they are aborted when nobody asks for more.
+
+        All but the first are added behind its first output: they find their prompt in the cache.
+        """
         loop, outputs = asyncio.get_running_loop(), asyncio.Queue[Output | BaseException]()
         added: list[int] = []  # by the engine's thread, perhaps after whoever asked has gone
+
+        def add(asked: list[Asked]) -> None:
+            for one in asked:
+                added.append(self._add(one, partial(_put_from_thread, loop, outputs)))
+
+        def begin() -> list[Asked]:
+            first, *others = prepare()
+            add([first])
+            return others
+
         try:
-            await self._call(lambda: added.append(self._add(prepare(), partial(_put_from_thread, loop, outputs))))
+            others = await self._call(begin)
             while True:
                 output = await outputs.get()
                 if isinstance(output, BaseException):
                     raise output
+                if others:
+                    await self._call(partial(add, others))
+                    others.clear()
                 yield output
         finally:
             if not self._closed:
@@ -197,6 +220,7 @@ class AsyncEngine:
 
     def _stop(self) -> None:
         self._fail(EngineClosed("the engine stopped before the answer was complete"))
+        self._resources.close()
 
     def _fail(self, error: Exception) -> None:
         """End all sequences with an error."""
@@ -209,12 +233,13 @@ class AsyncEngine:
             if self._puts.pop(sequence_id, None) is not None:
                 self._engine.abort(sequence_id)
 
-    def _add(self, prepared: tuple[ExpertKey, list[int], Work], put: Put) -> int:
-        sequence_id = self._engine.add(*prepared)
+    def _add(self, asked: Asked, put: Put) -> int:
+        entry, token_ids, work = asked
+        sequence_id = self._engine.add(self._pool.load(entry), token_ids, work)
         self._puts[sequence_id] = put
         return sequence_id
 
-    def _answer(self, expert: str, prompt: Prompt, params: SamplingParams) -> tuple[ExpertKey, list[int], Work]:
+    def _answers(self, expert: str, prompt: Prompt, params: SamplingParams) -> list[Asked]:
         entry, backbone = self.registry.get(expert), self._pool.backbone
         token_ids = self._render(prompt, entry.card)
         room = self._engine.max_tokens - len(token_ids)
@@ -222,17 +247,21 @@ class AsyncEngine:
             raise PromptTooLong(len(token_ids), self._engine.max_tokens)
         params = params.model_copy(update={"max_tokens": min(params.max_tokens, room)})
         matcher = self._grammars.compile(params.grammar) if params.grammar else None
-        detokenizer = Detokenizer(backbone.tokenizer, params.stop)
-        answer = Answer(params, detokenizer, matcher, backbone.eos_token_ids, len(token_ids))
-        return self._pool.load(entry), token_ids, answer
 
-    def _scoring(self, expert: str, prompt: Prompt, candidate: str) -> tuple[ExpertKey, list[int], Work]:
+        def answer(index: int) -> Answer:
+            detokenizer = Detokenizer(backbone.tokenizer, params.stop, params.min_tokens)
+            own = matcher.copy() if matcher else None
+            return Answer(params, detokenizer, own, backbone.eos_token_ids, token_ids, index)
+
+        return [(entry, token_ids, answer(index)) for index in range(params.n)]
+
+    def _scoring(self, expert: str, prompt: Prompt, candidate: str) -> Asked:
         entry = self.registry.get(expert)
         token_ids = self._render(prompt, entry.card)
         scoring = Scoring(tuple(self._renderer.encode(candidate)))
         if len(token_ids) + len(scoring.token_ids) > self._engine.max_tokens:
             raise PromptTooLong(len(token_ids), self._engine.max_tokens)
-        return self._pool.load(entry), token_ids, scoring
+        return entry, token_ids, scoring
 
     def _render(self, prompt: Prompt, card: ExpertCard) -> list[int]:
         if isinstance(prompt, PromptParts):

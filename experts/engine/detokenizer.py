@@ -7,18 +7,23 @@ _INCOMPLETE = "\ufffd"
 
 
 class Detokenizer:
-    """The text of one growing answer."""
+    """The text of one growing answer. A stop string that is complete within the first `min_tokens` is text like any."""
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str]) -> None:
-        self._tokenizer, self._stop = tokenizer, tuple(stop)
+    def __init__(self, tokenizer: Any, stop: Sequence[str], min_tokens: int = 0) -> None:
+        self._tokenizer, self._stop, self._min_tokens = tokenizer, tuple(stop), min_tokens
         self._token_ids: list[int] = []
         self._text = ""
         self._num_read = 0
         self._num_shown = 0
+        self._num_unstoppable = 0
+        """Characters of the first `min_tokens`."""
         self.is_stopped = False
 
     def add(self, token_ids: Sequence[int]) -> str:
         """Take tokens; returns the text that is now certain. Sets `is_stopped` when a stop string is complete."""
+        early = self._min_tokens - len(self._token_ids)
+        if 0 < early < len(token_ids):
+            return self.add(token_ids[:early]) + self.add(token_ids[early:])
         self._token_ids += token_ids
         before = self._decode(self._token_ids[self._window : self._num_read])
         after = self._decode(self._token_ids[self._window :])
@@ -26,6 +31,8 @@ class Detokenizer:
             return ""
         self._text += after[len(before) :]
         self._num_read = len(self._token_ids)
+        if self._num_read <= self._min_tokens:
+            self._num_unstoppable = len(self._text)
         if (end := self._stop_position()) is not None:
             self._text, self.is_stopped = self._text[:end], True
             return self._show(len(self._text))
@@ -52,7 +59,8 @@ class Detokenizer:
         return self._text[start : self._num_shown]
 
     def _stop_position(self) -> int | None:
-        found = [self._text.find(stop, max(0, self._num_shown - len(stop))) for stop in self._stop]
+        first = max(self._num_shown, self._num_unstoppable + 1)
+        found = [self._text.find(stop, max(0, first - len(stop))) for stop in self._stop]
         return min((position for position in found if position >= 0), default=None)
 
     def _held_back(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import torch
@@ -48,6 +49,7 @@ class Engine:
         self._runner = ModelRunner(pool.backbone, cache, pool.shared_layers, pool.head, pool.layers)
         self._sequences: dict[int, tuple[Sequence, Work]] = {}
         self._num_added = 0
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ccoe-masks")
 
     @property
     def num_sequences(self) -> int:
@@ -73,6 +75,7 @@ class Engine:
     def step(self) -> list[tuple[int, Output]]:
         """Advance every sequence as far as one step allows; returns what came of it, by sequence."""
         scheduled = self.scheduler.schedule()
+        self._prepare(scheduled)
         logits = self._runner.run(scheduled)
         wanted = [(one, position) for one in scheduled for position in one.logit_positions]
         self.scheduler.update(scheduled)
@@ -81,6 +84,17 @@ class Engine:
             if not isinstance(output, TokenEvent) or output.finish_reason is not None:
                 self.abort(sequence_id)
         return outputs
+
+    def close(self) -> None:
+        """Stop the thread that prepares masks; no step may follow."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def _prepare(self, scheduled: list[Scheduled]) -> None:
+        """While the forward runs, what its logits will be masked with is computed beside it."""
+        for one in scheduled:
+            work = self._sequences[one.sequence.id][1]
+            if isinstance(work, Answer) and one.logit_positions:
+                work.prepare(self._executor)
 
     def _collect(self, wanted: list[tuple[Scheduled, int]], logits: Tensor) -> Iterator[tuple[int, Output]]:
         likeliest = logits.max(dim=-1).indices
@@ -94,7 +108,8 @@ class Engine:
                     yield sequence.id, score
                 continue
             try:
-                event = work.take(*(greedy[row] if work.is_plain_greedy else work.choose(logits[row])))
+                plain = work.is_plain_greedy
+                event = work.take(*greedy[row]) if plain else work.take(*work.choose(logits[row]))
             except GrammarError as error:
                 yield sequence.id, error
                 continue

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 FinishReason = Literal["stop", "length"]
+TopLogprobs = tuple[tuple[int, float], ...]
+"""The likeliest tokens at one draw with their log-probabilities, in order; fewer where the grammar allows fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Usage:
 class TokenEvent:
     """New tokens of an answer and the text that became certain with them.
 
-    The last event has a finish reason and the usage. A log-probability is taken after the grammar's mask; a token that
-    the grammar leaves no choice about has 0.
+    The last event of an answer has a finish reason and the usage. A log-probability is taken after the grammar's mask;
+    a token that the grammar leaves no choice about has 0. A token that ends the answer has one too, but is not shown.
     """
 
     text: str
@@ -27,3 +29,7 @@ class TokenEvent:
     logprobs: tuple[float, ...]
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    top_logprobs: tuple[TopLogprobs, ...] = ()
+    """By token, if they were asked for; those of a token that the grammar leaves no choice about are empty."""
+    index: int = 0
+    """Which of the answers to one prompt."""

@@ -56,12 +56,17 @@ def generate(
     matcher: Matcher | None,
     eos_token_ids: frozenset[int],
 ) -> Iterator[TokenEvent]:
-    """Yield an event after each forward. The caller has checked that prompt and `max_tokens` fit the context."""
+    """Yield an event after each forward, of one answer.
+
+    The caller has checked that prompt and `max_tokens` fit the context.
+    """
     assert prompt
-    answer = Answer(params, Detokenizer(tokenizer, params.stop), matcher, eos_token_ids, len(prompt))
+    assert params.n == 1
+    detokenizer = Detokenizer(tokenizer, params.stop, params.min_tokens)
+    answer = Answer(params, detokenizer, matcher, eos_token_ids, prompt)
     state, pending = ModelState(model), list(prompt)
     while True:
-        event = answer.take(*answer.choose(state.forward(pending)[0].clone()))
+        event = answer.take(*answer.choose(state.forward(pending)[0]))
         yield event
         if event.finish_reason is not None:
             return

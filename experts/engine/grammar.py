@@ -1,11 +1,13 @@
 """Constrained decoding by llguidance: what may come next, as a mask over the vocabulary."""
 
 import json
+import math
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
 import llguidance.hf
+import torch
 from llguidance import LLMatcher
-from llguidance.torch import allocate_token_bitmask, apply_token_bitmask_inplace, fill_next_token_bitmask
 from torch import Tensor
 
 from experts.errors import GrammarError
@@ -18,16 +20,31 @@ if TYPE_CHECKING:
 class Matcher:
     """The state of one constrained generation."""
 
-    def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
-        self._matcher, self._bitmask = matcher, allocate_token_bitmask(1, vocab_size)
+    def __init__(self, matcher: LLMatcher) -> None:
+        self._matcher = matcher
+        self._forbidden: Future[Tensor] | None = None
+        """Of the next token, if it has been prepared."""
 
-    def mask(self, logits: Tensor) -> None:
-        """Set what may not come next to minus infinity, in place; logits `[1, vocabulary]`."""
-        fill_next_token_bitmask(self._matcher, self._bitmask)
-        apply_token_bitmask_inplace(logits, self._bitmask)
+    def copy(self) -> "Matcher":
+        """Another generation from the same state."""
+        return Matcher(self._matcher.deep_copy())
+
+    def prepare(self, executor: Executor) -> None:
+        """Let the next mask be computed elsewhere; until a token is accepted, asking again does nothing."""
+        if self._forbidden is None:
+            self._forbidden = executor.submit(self._compute)
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """Logits `[vocabulary]` with minus infinity for what may not come next. Raises GrammarError."""
+        forbidden = self._compute() if self._forbidden is None else self._forbidden.result()
+        return logits.masked_fill(forbidden.to(logits.device), -math.inf)
 
     def accept(self, token_id: int) -> list[int]:
-        """Take a token; returns the tokens that the grammar leaves no choice about, already taken."""
+        """Take a token; returns the tokens that the grammar leaves no choice about, already taken.
+
+        Raises GrammarError if the grammar does not allow the token.
+        """
+        self._forbidden = None
         self._matcher.consume_token(token_id)
         forced: list[int] = self._matcher.compute_ff_tokens()
         if forced:
@@ -40,6 +57,12 @@ class Matcher:
         """Nothing more can come."""
         return self._matcher.is_stopped()
 
+    def _compute(self) -> Tensor:
+        """Whether a token may not come next, `[vocabulary]`; llguidance holds no lock of Python meanwhile."""
+        allowed = self._matcher.compute_logit_bias()
+        self._check()
+        return torch.frombuffer(bytearray(allowed), dtype=torch.uint8) == 0
+
     def _check(self) -> None:
         if self._matcher.is_error():
             raise GrammarError(f"the grammar stopped the generation: {self._matcher.get_error()}")
@@ -49,7 +72,6 @@ class GrammarCompiler:
     """Compiles grammars for one tokenizer; its tables are made once."""
 
     def __init__(self, tokenizer: Any, vocab_size: int, eos_token_ids: frozenset[int]) -> None:
-        self._vocab_size = vocab_size
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocab_size, eos_token=sorted(eos_token_ids))
 
     def compile(self, grammar: Grammar) -> Matcher:
@@ -60,7 +82,7 @@ class GrammarCompiler:
             raise GrammarError(f"not a valid {grammar.kind}: {error}") from error
         if reason := LLMatcher.validate_grammar(text, self._tokenizer):
             raise GrammarError(f"not a valid {grammar.kind}: {reason}")
-        return Matcher(LLMatcher(self._tokenizer, text, log_level=0), self._vocab_size)
+        return Matcher(LLMatcher(self._tokenizer, text, log_level=0))
 
 
 def _to_llguidance(grammar: Grammar) -> str:

@@ -57,3 +57,19 @@ def test_a_possible_beginning_of_a_stop_string_is_held_back(step: int) -> None:
 
     assert shown == "x "
     assert detokenizer.finish() == "EN"
+
+
+@given(st.text("ab", max_size=20), st.text("ab", min_size=1, max_size=3), st.integers(0, 8), st.integers(1, 5))
+def test_a_stop_string_counts_if_it_is_complete_behind_the_first_tokens(
+    text: str, stop: str, min_tokens: int, num_together: int
+) -> None:
+    detokenizer, shown, token_ids = Detokenizer(TOKENIZER, (stop,), min_tokens), "", encode(text)
+    for start in range(0, len(token_ids), num_together):
+        shown += detokenizer.add(token_ids[start : start + num_together])
+        if detokenizer.is_stopped:
+            break
+    shown += detokenizer.finish()
+
+    ends = [end for end in range(min_tokens + 1, len(text) + 1) if text[:end].endswith(stop)]
+    assert detokenizer.is_stopped == bool(ends)
+    assert shown == (text[: ends[0] - len(stop)] if ends else text)

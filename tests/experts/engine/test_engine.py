@@ -52,7 +52,7 @@ class World:
     def add(self, name: str, prompt: Many[int], num_new: int = NUM_NEW) -> int:
         backbone: Backbone = self.pool.backbone
         params = SamplingParams(max_tokens=num_new, ignore_eos=True)
-        answer = Answer(params, Detokenizer(backbone.tokenizer, ()), None, backbone.eos_token_ids, len(prompt))
+        answer = Answer(params, Detokenizer(backbone.tokenizer, ()), None, backbone.eos_token_ids, prompt)
         return self.engine.add(self.pool.load(self.pool.registry.get(name)), prompt, answer)
 
     def run(self) -> dict[int, list[int]]:
