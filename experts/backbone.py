@@ -1,8 +1,9 @@
 """A causal transformer split into a shared backbone and experts' upper layers (CCoE, arXiv 2407.11686)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from experts.errors import BackboneError
+from experts.mapped_weights import MappedWeights
 
 _DEFAULT_SHARED = 23 / 30
 
@@ -31,6 +33,8 @@ class Backbone:
     """The whole model; its own upper layers are the general expert."""
     tokenizer: Any
     num_shared_layers: int
+    mapped: MappedWeights | None = None
+    """Where the embeddings and the upper layers lie, if they stay in their file."""
 
     @classmethod
     def split(cls, model: PreTrainedModel, tokenizer: Any, num_shared_layers: int | None = None) -> Self:
@@ -87,6 +91,25 @@ class Backbone:
         for index in range(self.num_shared_layers):
             tensors |= {f"layers.{index}.{n}": t for n, t in self.layers[index].state_dict().items()}
         return hash_tensors(tensors)
+
+    def left_in(self, directory: Path) -> Self:
+        """The same, but embeddings and upper layers are read from the model's files when they are touched.
+
+        The engine looks up few embeddings, and needs the upper layers only while it makes an expert of them. Tensors
+        that the files have in another type stay in memory.
+        """
+        mapped = MappedWeights(directory)
+        upper = {id(p) for layer in self.layers[self.num_shared_layers :] for p in layer.parameters()}
+        for name, parameter in self.model.named_parameters():
+            tensor = mapped.tensor(name) if id(parameter) in upper or parameter is self.embeddings else None
+            if tensor is not None and (tensor.dtype, tensor.shape) == (parameter.dtype, parameter.shape):
+                parameter.data = tensor
+        return replace(self, mapped=mapped)
+
+    def release(self) -> None:
+        """Give back the memory of what was read from the files; it is read again when it is touched."""
+        if self.mapped is not None:
+            self.mapped.release()
 
     def upper_tensors(self) -> dict[str, Tensor]:
         """The general expert: name (`layers.<absolute index>.…`) to tensor of the backbone's own upper layers."""

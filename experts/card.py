@@ -78,6 +78,11 @@ class ExpertCard(_Frozen):
     training: dict[str, str | int | float] = Field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and version."""
+        return self.name, self.version
+
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read the card in a directory. Raises CheckpointError naming the field that is wrong."""

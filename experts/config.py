@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 Dtype = Literal["auto", "bfloat16", "float32"]
+ExpertForm = Literal["merged", "compact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class EngineConfig:
     experts_dir: Path | None = None
     """Where pushed experts are kept; None keeps none beyond the built-in ones."""
     with_builtin: bool = True
+    expert_form: ExpertForm = "merged"
+    """In memory. `merged`: each expert has its own upper layers; fastest for one expert at a time. `compact`: low-rank
+    experts share the backbone's upper layers and keep their deltas, 2 MB instead of 50 at rank 16 of the embedded
+    backbone; fastest for several at a time."""
+    expert_bytes: int | None = None
+    """Of experts in memory; the least recently used ones that nobody uses make room. None: all that were used stay."""
     num_threads: int | None = None
     """Threads of torch; None leaves its default."""
     scheduler: SchedulerConfig = SchedulerConfig()

@@ -4,6 +4,7 @@ ExpertError
 ├── BackboneError          the backbone could not be found, fetched or split
 ├── CheckpointError        an expert's files do not fit: names the tensor, the file or the hash
 ├── UnknownExpert          no such expert, or no such version of it
+├── ExpertDetached         the expert was detached while it answered
 ├── PromptTooLong          the prompt leaves no room in the context
 ├── GrammarError           the grammar or schema cannot be compiled
 ├── EngineBusy             too many sequences; come back later
@@ -37,6 +38,14 @@ class UnknownExpert(ExpertError):
         self.name, self.known, self.version = name, known, version
         what = f"{name!r}" if version is None else f"{name!r} in version {version!r}"
         super().__init__(f"no expert {what}; known: {', '.join(known) or 'none'} (see `ccoe experts list`)")
+
+
+class ExpertDetached(ExpertError):
+    """The expert was detached while it answered."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"expert {name!r} was detached while it answered; attach it again or ask another one")
 
 
 class PromptTooLong(ExpertError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 
@@ -38,7 +39,9 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         raise BackboneError(
             f"cannot load backbone {config.source!r}: {reason}; name a directory or a hub model"
         ) from error
-    return Backbone.split(model, tokenizer, config.num_shared_layers)
+    backbone = Backbone.split(model, tokenizer, config.num_shared_layers)
+    directory = Path(source) if Path(source).is_dir() else Path(snapshot_download(source, local_files_only=True))
+    return backbone.left_in(directory) if model.device.type == "cpu" else backbone
 
 
 def resolve_dtype(dtype: Dtype) -> torch.dtype:

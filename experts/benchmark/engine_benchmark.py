@@ -52,7 +52,7 @@ class EngineBenchmark:
 
     def __init__(self, backbone: Backbone, config: EngineConfig, folder: Path) -> None:
         entries = make_entries(backbone, workload.NUM_EXPERTS, folder)
-        pool = ModelPool(backbone, Registry(None, builtin=None))
+        pool = ModelPool(backbone, Registry(None, builtin=None), config)
         scheduler = replace(config.scheduler, max_running=workload.MAX_CONCURRENT)
         self._pool, self._config = pool, replace(config, scheduler=scheduler)
         for entry in entries:

@@ -8,30 +8,25 @@ from concurrent.futures import Future
 from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar, cast
+from typing import Self, TypeVar
 
 import torch
 
 from experts.card import ExpertCard
 from experts.config import EngineConfig
-from experts.engine.answer import Answer
-from experts.engine.detokenizer import Detokenizer
-from experts.engine.engine import Engine, Output, Scoring, Work
+from experts.engine.engine import Engine, Output
 from experts.engine.events import TokenEvent
-from experts.engine.grammar import GrammarCompiler
+from experts.engine.intake import Asked, Intake, Prompt
+from experts.engine.metrics import EngineMetrics
 from experts.engine.model_pool import ModelPool
-from experts.errors import EngineBusy, EngineClosed, PromptTooLong
-from experts.prompt import PromptParts, PromptRenderer
+from experts.engine.sequence import EQUAL, ExpertKey, Share
+from experts.errors import EngineBusy, EngineClosed, ExpertDetached
 from experts.registry import Entry, Registry
 from experts.sampling_params import SamplingParams
 from experts.source import load_backbone
 
 Result = TypeVar("Result")
-Prompt = PromptParts | Sequence[int] | Sequence[dict[str, str]]
-"""What can be asked: parts in the service's layout, token ids, or chat messages."""
 
-Asked = tuple[Entry, list[int], Work]
-"""A sequence to be added: its expert, its prompt and what becomes of it."""
 
 Put = Callable[[Output | BaseException], None]
 """Takes a sequence's outputs to whoever awaits them."""
@@ -51,6 +46,10 @@ class AsyncEngine:
         self._thread = threading.Thread(target=self._run, name="ccoe-engine", daemon=True)
         self._closed = False
         self._num_open = 0
+        self._is_leaving = False
+        self._idle = asyncio.Event()
+        self._loading: dict[ExpertKey, asyncio.Task[None]] = {}
+        """Experts that are read beside the engine's thread."""
         self._resources = ExitStack()
         """What is closed when the thread stops."""
 
@@ -71,12 +70,10 @@ class AsyncEngine:
             torch.set_num_threads(self._config.num_threads)
         backbone = load_backbone(self._config.backbone)
         registry = Registry(self._config.experts_dir, **({} if self._config.with_builtin else {"builtin": None}))
-        self._pool = ModelPool(backbone, registry)
+        self._pool = ModelPool(backbone, registry, self._config)
         self._engine = Engine(self._pool, self._config)
         self._resources.callback(self._engine.close)
-        self._renderer = PromptRenderer(backbone.tokenizer)
-        vocab_size = int(backbone.model.config.vocab_size)
-        self._grammars = GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
+        self._intake = Intake(self._pool, self._engine.max_tokens)
 
     @property
     def registry(self) -> Registry:
@@ -88,15 +85,18 @@ class AsyncEngine:
         """Generations that are running or waiting."""
         return self._num_open
 
-    async def generate(self, expert: str, prompt: Prompt, params: SamplingParams) -> AsyncIterator[TokenEvent]:
+    async def generate(
+        self, expert: str, prompt: Prompt, params: SamplingParams, share: Share = EQUAL
+    ) -> AsyncIterator[TokenEvent]:
         """Stream an expert's answer, or all `params.n` of them, mixed; closing the iterator cancels it.
 
         Each answer ends with its own usage, and all count as sequences. Raises UnknownExpert, PromptTooLong,
-        GrammarError, CheckpointError, EngineBusy or EngineClosed.
+        GrammarError, CheckpointError, ExpertDetached, EngineBusy or EngineClosed.
         """
         num_running = params.n
         with self._admitted(num_running):
-            async with aclosing(self._outputs(lambda: self._answers(expert, prompt, params))) as outputs:
+            entry = await self._loaded(expert)
+            async with aclosing(self._outputs(lambda: self._intake.answers(entry, prompt, params), share)) as outputs:
                 async for output in outputs:
                     assert isinstance(output, TokenEvent)
                     yield output
@@ -104,7 +104,7 @@ class AsyncEngine:
                     if not num_running:
                         return
 
-    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str], share: Share = EQUAL) -> list[float]:
         """The log-probability of each whole candidate as the continuation of the prompt (teacher-forced).
 
         Raises as `generate` does.
@@ -112,20 +112,48 @@ class AsyncEngine:
         if not candidates:
             return []
         with self._admitted():
-            first = await self._score(expert, prompt, candidates[0])  # and the others find its prefix in the cache
-            others = await asyncio.gather(*(self._score(expert, prompt, candidate) for candidate in candidates[1:]))
-        return [first, *others]
+            entry = await self._loaded(expert)
+            first = await self._score(entry, prompt, candidates[0], share)  # the others find its prefix in the cache
+            others = (self._score(entry, prompt, candidate, share) for candidate in candidates[1:])
+            return [first, *await asyncio.gather(*others)]
 
-    async def _score(self, expert: str, prompt: Prompt, candidate: str) -> float:
-        async with aclosing(self._outputs(lambda: [self._scoring(expert, prompt, candidate)])) as outputs:
+    async def _score(self, entry: Entry, prompt: Prompt, candidate: str, share: Share) -> float:
+        async with aclosing(self._outputs(lambda: [self._intake.scoring(entry, prompt, candidate)], share)) as outputs:
             async for output in outputs:
                 assert isinstance(output, float)
                 return output
         raise AssertionError("a scoring ends with its score or an error")
 
+    async def prefetch(self, expert: str) -> None:
+        """Have an expert in memory before it is asked. Raises UnknownExpert or CheckpointError."""
+        await self._loaded(expert)
+
+    async def _loaded(self, expert: str) -> Entry:
+        """An expert's active version, read beside the engine's thread if it is not in memory."""
+        entry = self.registry.get(expert)
+        key = entry.card.key
+        if not self._pool.has(key):
+            if key not in self._loading:
+                task = asyncio.ensure_future(self._load_aside(entry))
+                task.add_done_callback(partial(self._forget_loading, key))
+                self._loading[key] = task
+            await asyncio.shield(self._loading[key])
+        return entry
+
+    async def _load_aside(self, entry: Entry) -> None:
+        loaded = await asyncio.to_thread(self._pool.loader.load, entry.directory)
+        await self._call(lambda: self._pool.keep(entry.card.key, loaded))
+
+    def _forget_loading(self, key: ExpertKey, task: asyncio.Task[None]) -> None:
+        del self._loading[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it; if nobody does any more, it is no loss
+
     @contextmanager
     def _admitted(self, num_sequences: int = 1) -> Generator[None]:
         """Counts the answers of a generation, or a scoring, while it is open. Raises EngineBusy."""
+        if self._is_leaving:
+            raise EngineClosed("the engine is stopping; ask another one or start the service again")
         if self._num_open + num_sequences > self._config.max_sequences:
             raise EngineBusy(self._num_open)
         self._num_open += num_sequences
@@ -133,8 +161,10 @@ class AsyncEngine:
             yield
         finally:
             self._num_open -= num_sequences
+            if self._is_leaving and not self._num_open:
+                self._idle.set()
 
-    async def _outputs(self, prepare: Callable[[], list[Asked]]) -> AsyncGenerator[Output]:
+    async def _outputs(self, prepare: Callable[[], list[Asked]], share: Share) -> AsyncGenerator[Output]:
         """What comes of new sequences of one prompt; they are aborted when nobody asks for more.
 
         All but the first are added behind its first output: they find their prompt in the cache.
@@ -144,7 +174,7 @@ class AsyncEngine:
 
         def add(asked: list[Asked]) -> None:
             for one in asked:
-                added.append(self._add(one, partial(_put_from_thread, loop, outputs)))
+                added.append(self._add(one, share, partial(_put_from_thread, loop, outputs)))
 
         def begin() -> list[Asked]:
             first, *others = prepare()
@@ -169,9 +199,28 @@ class AsyncEngine:
         """Attach an expert, or a new version of one. Raises CheckpointError."""
         return await self._call(lambda: self._pool.push(directory))
 
-    async def pop(self, name: str) -> ExpertCard:
-        """Detach an expert. Raises UnknownExpert."""
-        return await self._call(lambda: self._pool.pop(name))
+    async def pop(self, name: str, *, drain: bool = True) -> ExpertCard:
+        """Detach an expert: new sequences are refused, its running ones end by themselves.
+
+        With `drain=False` they end at once with ExpertDetached. Raises UnknownExpert.
+        """
+        return await self._call(lambda: self._pop(name, drain))
+
+    def _pop(self, name: str, drain: bool) -> ExpertCard:
+        card = self._pool.pop(name)
+        if not drain:
+            self._fail(self._engine.of_expert(name), ExpertDetached(name))
+        return card
+
+    async def metrics(self) -> EngineMetrics:
+        """What the engine has done and has to do, between two steps."""
+        return await self._call(lambda: self._engine.metrics())
+
+    async def drain(self) -> None:
+        """Take no more work, and wait until all that runs or waits has ended."""
+        self._is_leaving = True
+        if self._num_open:
+            await self._idle.wait()
 
     async def close(self) -> None:
         """Stop the thread; generations that still run raise EngineClosed."""
@@ -211,7 +260,7 @@ class AsyncEngine:
         try:
             outputs = self._engine.step()
         except (RuntimeError, MemoryError) as error:
-            self._fail(error)
+            self._fail(list(self._puts), error)
             return
         for sequence_id, output in outputs:
             self._puts[sequence_id](output)
@@ -219,56 +268,25 @@ class AsyncEngine:
                 del self._puts[sequence_id]
 
     def _stop(self) -> None:
-        self._fail(EngineClosed("the engine stopped before the answer was complete"))
+        self._fail(list(self._puts), EngineClosed("the engine stopped before the answer was complete"))
         self._resources.close()
 
-    def _fail(self, error: Exception) -> None:
-        """End all sequences with an error."""
-        for put in self._puts.values():
-            put(error)
-        self._abort(list(self._puts))
+    def _fail(self, sequence_ids: list[int], error: Exception) -> None:
+        """End sequences with an error."""
+        for sequence_id in sequence_ids:
+            self._puts[sequence_id](error)
+        self._abort(sequence_ids)
 
     def _abort(self, sequence_ids: list[int]) -> None:
         for sequence_id in sequence_ids:
             if self._puts.pop(sequence_id, None) is not None:
                 self._engine.abort(sequence_id)
 
-    def _add(self, asked: Asked, put: Put) -> int:
-        entry, token_ids, work = asked
-        sequence_id = self._engine.add(self._pool.load(entry), token_ids, work)
+    def _add(self, asked: Asked, share: Share, put: Put) -> int:
+        key = self._pool.load(asked.entry)
+        sequence_id = self._engine.add(key, asked.token_ids, asked.work, share)
         self._puts[sequence_id] = put
         return sequence_id
-
-    def _answers(self, expert: str, prompt: Prompt, params: SamplingParams) -> list[Asked]:
-        entry, backbone = self.registry.get(expert), self._pool.backbone
-        token_ids = self._render(prompt, entry.card)
-        room = self._engine.max_tokens - len(token_ids)
-        if room < 1:
-            raise PromptTooLong(len(token_ids), self._engine.max_tokens)
-        params = params.model_copy(update={"max_tokens": min(params.max_tokens, room)})
-        matcher = self._grammars.compile(params.grammar) if params.grammar else None
-
-        def answer(index: int) -> Answer:
-            detokenizer = Detokenizer(backbone.tokenizer, params.stop, params.min_tokens)
-            own = matcher.copy() if matcher else None
-            return Answer(params, detokenizer, own, backbone.eos_token_ids, token_ids, index)
-
-        return [(entry, token_ids, answer(index)) for index in range(params.n)]
-
-    def _scoring(self, expert: str, prompt: Prompt, candidate: str) -> Asked:
-        entry = self.registry.get(expert)
-        token_ids = self._render(prompt, entry.card)
-        scoring = Scoring(tuple(self._renderer.encode(candidate)))
-        if len(token_ids) + len(scoring.token_ids) > self._engine.max_tokens:
-            raise PromptTooLong(len(token_ids), self._engine.max_tokens)
-        return entry, token_ids, scoring
-
-    def _render(self, prompt: Prompt, card: ExpertCard) -> list[int]:
-        if isinstance(prompt, PromptParts):
-            return self._renderer.render(prompt, card.suffix)
-        if prompt and isinstance(prompt[0], dict):
-            return self._renderer.render_messages(cast(Sequence[dict[str, str]], prompt))
-        return list(cast(Sequence[int], prompt))
 
 
 def _put_from_thread(

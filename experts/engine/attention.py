@@ -115,13 +115,13 @@ def paged_attention(
     """
     assert attention_mask is None
     layer: Any = module
-    by_row = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     kind = AttentionKind(scaling, sliding_window, softcap)
-    return batch.attend(layer.layer_idx, *by_row, kind)[None], None
+    return batch.attend(layer.layer_idx, query, key, value, kind)[None], None
 
 
 def _attend(query: Tensor, span: Span, keys: Tensor, values: Tensor, kind: AttentionKind) -> Tensor:
-    """`[num_sequences * num_rows, num_heads, head_dim]`, for keys `[num_sequences, num_kv_heads, num_cached, head_dim]`.
+    """`[num_sequences * num_rows, num_heads, head_dim]`; keys `[num_sequences, num_kv_heads, num_cached, head_dim]`.
 
     The query heads of a group are passed as further rows, so that no key or value head is repeated.
     """

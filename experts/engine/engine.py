@@ -13,10 +13,11 @@ from experts.engine.answer import Answer
 from experts.engine.block_manager import BlockManager
 from experts.engine.events import TokenEvent
 from experts.engine.kv_cache import KVCache, block_bytes
+from experts.engine.metrics import EngineMetrics, StepCounter
 from experts.engine.model_pool import ModelPool
 from experts.engine.model_runner import ModelRunner
 from experts.engine.scheduler import Scheduler
-from experts.engine.sequence import ExpertKey, Scheduled, Sequence
+from experts.engine.sequence import EQUAL, ExpertKey, Scheduled, Sequence, Share
 from experts.errors import GrammarError
 
 Output = TokenEvent | float | GrammarError
@@ -42,39 +43,47 @@ class Engine:
     def __init__(self, pool: ModelPool, config: EngineConfig) -> None:
         blocks = _block_manager(pool, config)
         cache = KVCache(pool.backbone, blocks.backbone.num_blocks, blocks.upper.num_blocks, blocks.block_size)
-        self.scheduler = Scheduler(config.scheduler, blocks)
+        self.scheduler, self._blocks = Scheduler(config.scheduler, blocks), blocks
         self.max_tokens = min(blocks.max_tokens, pool.backbone.max_context)
         """Of a prompt and its answer."""
         self._pool = pool
-        self._runner = ModelRunner(pool.backbone, cache, pool.shared_layers, pool.head, pool.layers)
+        self._runner = ModelRunner(pool.backbone, cache, pool.loader.shared_layers, pool.loader.head, pool.layers)
         self._sequences: dict[int, tuple[Sequence, Work]] = {}
         self._num_added = 0
+        self._counter = StepCounter()
+        self._max_running = config.scheduler.max_running
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ccoe-masks")
 
     @property
     def num_sequences(self) -> int:
         return len(self._sequences)
 
-    def add(self, expert: ExpertKey, prompt: Many[int], work: Work, flow: str = "", priority: float = 0.0) -> int:
+    def add(self, expert: ExpertKey, prompt: Many[int], work: Work, share: Share = EQUAL) -> int:
         """Take a sequence of a loaded expert; returns its id. Prompt and answer fit `max_tokens`."""
         self._num_added += 1
         tokens, first_logit = list(prompt), None
         if isinstance(work, Scoring):
             tokens, first_logit = [*prompt, *work.token_ids[:-1]], len(prompt) - 1
-        sequence = Sequence(self._num_added, expert, tokens, len(prompt), flow, priority, first_logit)
+        sequence = Sequence(self._num_added, expert, tokens, len(prompt), share, first_logit)
         self.scheduler.add(sequence)
         self._sequences[sequence.id] = (sequence, work)
+        self._unload()
         return sequence.id
 
     def abort(self, sequence_id: int) -> None:
         """Forget a sequence; one that has ended is forgotten already."""
         if (found := self._sequences.pop(sequence_id, None)) is not None:
             self.scheduler.remove(found[0])
-            self._pool.unload({sequence.expert for sequence, _ in self._sequences.values()})
+            self._unload()
+
+    def of_expert(self, name: str) -> list[int]:
+        """The sequences of an expert, in any version."""
+        return [number for number, (sequence, _) in self._sequences.items() if sequence.expert[0] == name]
 
     def step(self) -> list[tuple[int, Output]]:
         """Advance every sequence as far as one step allows; returns what came of it, by sequence."""
         scheduled = self.scheduler.schedule()
+        self._counter.count(scheduled)
         self._prepare(scheduled)
         logits = self._runner.run(scheduled)
         wanted = [(one, position) for one in scheduled for position in one.logit_positions]
@@ -85,9 +94,33 @@ class Engine:
                 self.abort(sequence_id)
         return outputs
 
+    def metrics(self) -> EngineMetrics:
+        """What has been done and what there is to do."""
+        counter, scheduler, blocks = self._counter, self.scheduler, self._blocks
+        running, waiting = ([one.expert for one in ones] for ones in (scheduler.running, scheduler.waiting))
+        return EngineMetrics(
+            num_waiting=len(waiting),
+            num_running=len(running),
+            num_steps=counter.num_steps,
+            num_prefill_tokens=counter.prefill_tokens.total(),
+            num_decode_tokens=counter.decode_tokens.total(),
+            num_reused_backbone_tokens=scheduler.num_reused_backbone_tokens,
+            num_reused_upper_tokens=scheduler.num_reused_upper_tokens,
+            num_preemptions=scheduler.num_preemptions,
+            batch_occupancy=counter.num_scheduled / (max(1, counter.num_steps) * self._max_running),
+            num_free_backbone_blocks=blocks.backbone.num_free,
+            num_free_upper_blocks=blocks.upper.num_free,
+            shared_bytes=self._pool.loader.num_bytes,
+            expert_bytes=self._pool.num_bytes,
+            experts=counter.by_expert(running, waiting),
+        )
+
     def close(self) -> None:
         """Stop the thread that prepares masks; no step may follow."""
         self._executor.shutdown(cancel_futures=True)
+
+    def _unload(self) -> None:
+        self._pool.unload({sequence.expert for sequence, _ in self._sequences.values()})
 
     def _prepare(self, scheduled: list[Scheduled]) -> None:
         """While the forward runs, what its logits will be masked with is computed beside it."""

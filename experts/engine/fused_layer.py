@@ -136,7 +136,7 @@ def try_layers(backbone: Backbone) -> list[Trial] | None:
 
 
 @torch.inference_mode()
-def agrees(layer: FusedLayer, trial: Trial) -> bool:
+def agrees(layer: nn.Module, trial: Trial) -> bool:
     """Whether the fused layer makes the same of the activations, within rounding."""
     batch: Any = _Noting()
     found = layer(trial.hidden, batch=batch, position_embeddings=trial.position_embeddings)
@@ -179,7 +179,8 @@ def _norm(layer: Any, name: str) -> Callable[[Tensor], Tensor]:
     norm: Any = getattr(layer, name)
     if not hasattr(norm, "variance_epsilon"):
         return norm
-    return partial(functional.rms_norm, normalized_shape=norm.weight.shape, weight=norm.weight, eps=norm.variance_epsilon)
+    weight, eps = norm.weight, norm.variance_epsilon
+    return partial(functional.rms_norm, normalized_shape=weight.shape, weight=weight, eps=eps)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

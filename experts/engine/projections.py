@@ -73,7 +73,13 @@ class Part(nn.Linear):
         self.weight = nn.Parameter(weight, requires_grad=False)
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
         self.product, self._rows = product, rows
-        self._is_whole, self._is_last = self.out_features == product.weights.num_outputs, rows.stop == product.weights.num_outputs
+        num_outputs = product.weights.num_outputs
+        self._is_whole, self._is_last = self.out_features == num_outputs, rows.stop == num_outputs
+
+    def of(self, product: Product) -> "Part":
+        """The same projection of another product."""
+        bias: Any = self.bias
+        return Part(product, self.weight.data, None if bias is None else bias.data, self._rows)
 
     def forward(self, input: Tensor) -> Tensor:
         output = self.product.of(input, is_last=self._is_last)
@@ -98,6 +104,15 @@ def prepare(layers: Iterable[nn.Module]) -> None:
 def prepared(head: nn.Module) -> nn.Module:
     """The output projection, prepared."""
     return _parts([head])[0] if isinstance(head, nn.Linear) else head
+
+
+def num_bytes(module: nn.Module) -> int:
+    """Of the weights in memory, prepared or not."""
+    parts = [part for part in module.modules() if isinstance(part, Part)]
+    weights = {id(part.product.weights): part.product.weights for part in parts}
+    in_parts = {id(parameter) for part in parts for parameter in part.parameters()}
+    others = sum(parameter.nbytes for parameter in module.parameters() if id(parameter) not in in_parts)
+    return others + sum(one.num_bytes for one in weights.values())
 
 
 def can_pack(weight: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Sequence as Many
 
 from experts.config import SchedulerConfig
 from experts.engine.block_manager import BlockManager
@@ -27,26 +28,26 @@ class Scheduler:
         self.num_reused_upper_tokens = 0
 
     @property
-    def num_waiting(self) -> int:
-        return len(self._waiting)
+    def waiting(self) -> Many[Sequence]:
+        return self._waiting
 
     @property
-    def num_running(self) -> int:
-        return len(self._running)
+    def running(self) -> Many[Sequence]:
+        return self._running
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait for its turn. It must fit the blocks of an empty engine."""
         assert 0 < sequence.num_tokens <= self._blocks.max_tokens
-        if sequence.flow not in self._served:  # a newcomer does not make up for the time before it came
-            self._served[sequence.flow] = min(self._served.values(), default=0)
+        if sequence.share.flow not in self._served:  # a newcomer does not make up for the time before it came
+            self._served[sequence.share.flow] = min(self._served.values(), default=0)
         self._waiting.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a sequence that has ended or is no longer wanted, at any time between two steps."""
         (self._running if sequence in self._running else self._waiting).remove(sequence)
         self._blocks.release(sequence)
-        if all(other.flow != sequence.flow for other in (*self._running, *self._waiting)):
-            del self._served[sequence.flow]
+        if all(other.share.flow != sequence.share.flow for other in (*self._running, *self._waiting)):
+            del self._served[sequence.share.flow]
 
     def schedule(self) -> list[Scheduled]:
         """The work of the next step; blocks for it are allocated. Empty if and only if there is no sequence."""
@@ -62,7 +63,7 @@ class Scheduler:
         if self.num_preemptions == num_preemptions:  # or who just gave up blocks would take them back
             scheduled |= {one.sequence.id: one for one in self._admit(budget)}
         for one in scheduled.values():
-            self._served[one.sequence.flow] += one.num_new_tokens
+            self._served[one.sequence.share.flow] += one.num_new_tokens
         return list(scheduled.values())
 
     def update(self, scheduled: list[Scheduled]) -> None:
@@ -77,11 +78,11 @@ class Scheduler:
         """Assert that no block is lost or held twice over."""
         assert not set(self._running) & set(self._waiting)
         assert all(not one.backbone.blocks and not one.upper.blocks for one in self._waiting)
-        assert set(self._served) == {one.flow for one in (*self._running, *self._waiting)}
+        assert set(self._served) == {one.share.flow for one in (*self._running, *self._waiting)}
         self._blocks.check_integrity(self._running)
 
     def _order(self, sequence: Sequence) -> tuple[float, int, int]:
-        return -sequence.priority, self._served[sequence.flow], sequence.id
+        return -sequence.share.priority, self._served[sequence.share.flow], sequence.id
 
     def _admit(self, budget: int) -> Iterator[Scheduled]:
         for sequence in sorted(self._waiting, key=self._order):

@@ -6,6 +6,19 @@ ExpertKey = tuple[str, str]
 """Name and version."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose turn it is when not all can run."""
+
+    flow: str = ""
+    """Whom a sequence belongs to, for instance a run; flows of one priority get equal shares."""
+    priority: float = 0.0
+    """A higher one goes first, for instance the steps on a run's critical path."""
+
+
+EQUAL = Share()
+
+
 @dataclass(slots=True)
 class BlockTable:
     """The blocks of a sequence in one layer group: position p is in `blocks[p // block_size]`."""
@@ -33,10 +46,7 @@ class Sequence:
     expert: ExpertKey
     token_ids: list[int]
     num_prompt_tokens: int
-    flow: str = ""
-    """Whom it belongs to, for instance a run; flows of one priority get equal shares."""
-    priority: float = 0.0
-    """A higher one is scheduled first, for instance the steps on a run's critical path."""
+    share: Share = EQUAL
     first_logit: int | None = None
     """The first position whose logits are wanted; None: only the last one's, from which the next token is drawn."""
     backbone: BlockTable = field(default_factory=BlockTable)

@@ -43,11 +43,12 @@ class World:
             "math": low_rank_expert(self.oracle, "math"),
         }
         self.models = {n: self.oracle.assemble(e.upper_layers(self.oracle)) for n, e in self.experts.items()}
-        self.pool = ModelPool(make_backbone(family), Registry(None, builtin=None))
+        settings = EngineConfig(block_size=4, **config)
+        self.pool = ModelPool(make_backbone(family), Registry(None, builtin=None), settings)
         for name in ("law", "math"):
             card = save_expert(self.experts[name], folder / name)
             self.pool.registry.add(Entry(card, folder / name))
-        self.engine = Engine(self.pool, EngineConfig(block_size=4, **config))
+        self.engine = Engine(self.pool, settings)
 
     def add(self, name: str, prompt: Many[int], num_new: int = NUM_NEW) -> int:
         backbone: Backbone = self.pool.backbone

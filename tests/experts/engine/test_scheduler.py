@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from experts.config import SchedulerConfig
 from experts.engine.block_manager import BlockManager
 from experts.engine.scheduler import Scheduler
-from experts.engine.sequence import Scheduled, Sequence
+from experts.engine.sequence import Scheduled, Sequence, Share
 
 LAW, MATH = ("law", "v1"), ("math", "v1")
 
@@ -55,7 +55,7 @@ def test_a_step_has_a_token_budget() -> None:
 def test_a_higher_priority_goes_first() -> None:
     scheduler = make_scheduler(max_running=1)
     scheduler.add(make_sequence(1, 6))
-    scheduler.add(make_sequence(2, 6, priority=1.0))
+    scheduler.add(make_sequence(2, 6, share=Share(priority=1.0)))
 
     assert step(scheduler) == {2: 6}
 
@@ -64,9 +64,9 @@ def test_flows_get_equal_shares() -> None:
     """A flow with many sequences does not keep out one with few."""
     scheduler = make_scheduler(max_step_tokens=8)
     for number in range(1, 7):
-        scheduler.add(make_sequence(number, 8, flow="many"))
+        scheduler.add(make_sequence(number, 8, share=Share("many")))
     step(scheduler)
-    scheduler.add(make_sequence(7, 8, flow="few"))
+    scheduler.add(make_sequence(7, 8, share=Share("few")))
 
     assert step(scheduler) == {1: 1, 2: 7}
     assert step(scheduler) == {1: 1, 2: 1, 7: 6}
@@ -96,7 +96,7 @@ def test_the_last_in_order_gives_up_its_blocks() -> None:
     for _ in range(6):
         step(scheduler)
 
-    assert (scheduler.num_preemptions, scheduler.num_running, scheduler.num_waiting) == (1, 1, 1)
+    assert (scheduler.num_preemptions, len(scheduler.running), len(scheduler.waiting)) == (1, 1, 1)
     assert not second.upper.blocks and first.num_computed_tokens > 12
 
 
@@ -138,7 +138,7 @@ def test_no_block_is_lost_and_everybody_gets_to_the_end(
     for number, event in enumerate(events):
         match event:
             case ("add", num_prompt, num_new, expert):
-                sequence = Sequence(number, expert, [1] * num_prompt, num_prompt, flow=str(number % 3))
+                sequence = Sequence(number, expert, [1] * num_prompt, num_prompt, Share(str(number % 3)))
                 scheduler.add(sequence)
                 open_sequences[number] = (sequence, num_prompt + num_new)
             case ("remove", index) if index < len(open_sequences):
