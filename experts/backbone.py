@@ -1,5 +1,6 @@
 """A causal transformer split into a shared backbone and experts' upper layers (CCoE, arXiv 2407.11686)."""
 
+import ctypes
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,12 +105,16 @@ class Backbone:
             tensor = mapped.tensor(name) if id(parameter) in upper or parameter is self.embeddings else None
             if tensor is not None and (tensor.dtype, tensor.shape) == (parameter.dtype, parameter.shape):
                 parameter.data = tensor
+            elif parameter.ndim == 1:  # what stays when weights are packed must not hold the loader's whole file
+                parameter.data = parameter.data.clone()
         return replace(self, mapped=mapped)
 
     def release(self) -> None:
-        """Give back the memory of what was read from the files; it is read again when it is touched."""
+        """Give back the memory of what was read from the files, and what the allocator keeps of tensors gone."""
         if self.mapped is not None:
             self.mapped.release()
+        if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc's alone
+            trim(0)
 
     def upper_tensors(self) -> dict[str, Tensor]:
         """The general expert: name (`layers.<absolute index>.…`) to tensor of the backbone's own upper layers."""

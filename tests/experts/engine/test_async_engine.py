@@ -14,6 +14,7 @@ from experts.errors import (
     CheckpointError,
     EngineBusy,
     EngineClosed,
+    ExpertDetached,
     GrammarError,
     PromptTooLong,
     UnknownExpert,
@@ -188,6 +189,65 @@ async def test_a_damaged_expert_is_refused_and_the_old_one_stays(
         await engine.push(tmp_path / "new")
 
     assert engine.registry.get("law").card.version == version
+
+
+async def test_a_detached_expert_can_end_its_sequences_at_once(engine: AsyncEngine) -> None:
+    params = SamplingParams(max_tokens=150, ignore_eos=True)
+    law, general = (engine.generate(name, TASK, params) for name in ("law", "general"))
+    await anext(law)
+    await anext(general)
+
+    await engine.pop("law", drain=False)
+
+    with pytest.raises(ExpertDetached, match="ask another one"):
+        async for _ in law:
+            pass
+    assert len([event async for event in general]) > 0, "the others go on"
+
+
+async def test_a_prefetched_expert_is_in_memory_before_it_is_asked(engine: AsyncEngine) -> None:
+    before = (await engine.metrics()).expert_bytes
+
+    await asyncio.gather(engine.prefetch("law"), engine.prefetch("law"))
+
+    assert (await engine.metrics()).expert_bytes > before
+    assert ids_of(await collect(engine, "law", SamplingParams(max_tokens=3)))
+    with pytest.raises(UnknownExpert):
+        await engine.prefetch("finance")
+
+
+async def test_metrics_count_tokens_by_expert_and_what_was_reused(engine: AsyncEngine) -> None:
+    params = SamplingParams(max_tokens=5, ignore_eos=True)
+    usage = (await collect(engine, "law", params))[-1].usage
+    await collect(engine, "law", params)
+    await collect(engine, "math", params)
+
+    found = await engine.metrics()
+
+    assert usage is not None
+    assert found.experts["law"].num_decode_tokens == 2 * (usage.num_output_tokens - 1)
+    assert found.experts["math"].num_prefill_tokens == usage.num_prompt_tokens
+    cached = (usage.num_prompt_tokens - 1) // 16 * 16
+    assert (found.num_reused_upper_tokens, found.num_reused_backbone_tokens) == (cached, 2 * cached)
+    assert found.num_prefill_tokens == 3 * usage.num_prompt_tokens - cached
+    assert (found.num_running, found.num_waiting, found.num_preemptions) == (0, 0, 0)
+    assert 0 < found.batch_occupancy < 1
+
+
+async def test_a_draining_engine_ends_what_it_began_and_refuses_the_rest(engine: AsyncEngine) -> None:
+    stream = engine.generate("law", TASK, SamplingParams(max_tokens=30, ignore_eos=True))
+    running = [await anext(stream)]
+    draining = asyncio.create_task(engine.drain())
+    await asyncio.sleep(0)
+
+    with pytest.raises(EngineClosed, match="ask another one"):
+        await collect(engine, "law", SamplingParams())
+    assert not draining.done()
+    running += [event async for event in stream]
+    await draining
+
+    assert running[-1].finish_reason == "length"
+    assert engine.num_sequences == 0
 
 
 async def test_too_many_sequences_are_refused_as_busy(model_directory: Path, tmp_path: Path) -> None:

@@ -21,19 +21,19 @@ from experts.engine.events import TokenEvent
 from experts.engine.kv_cache import block_bytes
 from experts.engine.model_pool import ModelPool
 from experts.expert import Expert, general_expert
-from experts.registry import Entry, Registry
+from experts.registry import Registry
 from experts.sampling_params import SamplingParams
 from tests.experts.conftest import full_expert, low_rank_expert, make_backbone
 from tests.experts.families import FAMILIES, Family
 
 CONTEXT = list(b"A context that is longer than the sliding window, and longer than a block of the cache.")
 PROMPTS = [list(text) for text in (b"one", b"Another prompt, not so short.", b"x", b"Four and twenty blackbirds")]
-NAMES = ("general", "law", "math")
+NAMES = ("general", "law", "math", "code")
 NUM_NEW = 12
 
 
 class World:
-    """One backbone with three experts, an engine over them, and transformers beside it."""
+    """One backbone with experts, an engine over them, and transformers beside it."""
 
     def __init__(self, family: Family, folder: Path, **config: Any) -> None:
         self.oracle = make_backbone(family)
@@ -41,13 +41,17 @@ class World:
             "general": general_expert(self.oracle),
             "law": full_expert(self.oracle, "law"),
             "math": low_rank_expert(self.oracle, "math"),
+            "code": low_rank_expert(self.oracle, "code", seed=3),
+            "math, next version": low_rank_expert(self.oracle, "math", seed=4),
         }
         self.models = {n: self.oracle.assemble(e.upper_layers(self.oracle)) for n, e in self.experts.items()}
         settings = EngineConfig(block_size=4, **config)
         self.pool = ModelPool(make_backbone(family), Registry(None, builtin=None), settings)
-        for name in ("law", "math"):
-            card = save_expert(self.experts[name], folder / name)
-            self.pool.registry.add(Entry(card, folder / name))
+        self.folder = folder
+        for label in list(self.experts)[1:]:
+            save_expert(self.experts[label], folder / label)
+        for name in NAMES[1:]:
+            self.pool.push(folder / name)
         self.engine = Engine(self.pool, settings)
 
     def add(self, name: str, prompt: Many[int], num_new: int = NUM_NEW) -> int:
@@ -95,8 +99,13 @@ def family(request: pytest.FixtureRequest) -> Family:
     return request.param
 
 
-def test_experts_in_one_batch(family: Family, tmp_path: Path) -> None:
-    world = World(family, tmp_path)
+@pytest.fixture(params=["merged", "compact"])
+def form(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_experts_in_one_batch(family: Family, form: str, tmp_path: Path) -> None:
+    world = World(family, tmp_path, expert_form=form)
     asked = [(name, prompt) for name in NAMES for prompt in PROMPTS]
     ids = [world.add(name, prompt) for name, prompt in asked]
 
@@ -105,8 +114,8 @@ def test_experts_in_one_batch(family: Family, tmp_path: Path) -> None:
     world.check(asked, [found[i] for i in ids])
 
 
-def test_a_prefix_that_another_expert_computed(family: Family, tmp_path: Path) -> None:
-    world = World(family, tmp_path)
+def test_a_prefix_that_another_expert_computed(family: Family, form: str, tmp_path: Path) -> None:
+    world = World(family, tmp_path, expert_form=form)
     world.add("general", CONTEXT)
     world.run()
 
@@ -184,6 +193,8 @@ ACTIONS = st.lists(
         st.tuples(st.just("add"), st.sampled_from(NAMES), st.integers(0, 3), st.booleans()),
         st.tuples(st.just("abort"), st.integers(0, 5)),
         st.tuples(st.just("step")),
+        st.tuples(st.just("push"), st.sampled_from(["math", "math, next version"])),
+        st.tuples(st.just("pop")),
     ),
     min_size=5,
     max_size=30,
@@ -192,17 +203,27 @@ ACTIONS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
-def test_any_order_of_arrivals_aborts_and_steps(actions: list[Any], hypothesis_world: World) -> None:
+def test_any_order_of_arrivals_aborts_pushes_pops_and_steps(actions: list[Any], hypothesis_world: World) -> None:
     world, asked, found = hypothesis_world, dict[int, tuple[str, list[int]]](), dict[int, list[int]]()
+    world.pool.push(world.folder / "math")
+    active: str | None = "math"
     for action in actions:
         match action:
             case ("add", name, prompt, has_context):
-                tokens = [*(CONTEXT if has_context else []), *PROMPTS[prompt]]
-                asked[world.add(name, tokens)] = (name, tokens)
+                label = active if name == "math" else name
+                if label is not None:
+                    tokens = [*(CONTEXT if has_context else []), *PROMPTS[prompt]]
+                    asked[world.add(name, tokens)] = (label, tokens)
             case ("abort", index) if index < len(asked):
                 sequence_id = list(asked)[index]
                 world.engine.abort(sequence_id)
                 del asked[sequence_id]
+            case ("push", label):
+                world.pool.push(world.folder / label)
+                active = label
+            case ("pop",) if active is not None:
+                world.pool.pop("math")
+                active = None
             case ("step",) if world.engine.num_sequences:
                 world.step(found)
             case _:
@@ -213,9 +234,16 @@ def test_any_order_of_arrivals_aborts_and_steps(actions: list[Any], hypothesis_w
     world.check(list(asked.values()), [found[i] for i in asked])
 
 
-@pytest.fixture(scope="module")
-def hypothesis_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+@pytest.fixture(scope="module", params=["merged", "compact"])
+def hypothesis_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Its budget keeps two merged experts, or one beside those that are in use."""
     limits = SchedulerConfig(max_running=5, max_step_tokens=40, max_chunk_tokens=16)
+    upper_bytes = sum(tensor.nbytes for tensor in make_backbone().upper_tensors().values())
     return World(
-        FAMILIES[0], tmp_path_factory.mktemp("experts"), scheduler=limits, cache_bytes=small_cache(FAMILIES[0])
+        FAMILIES[0],
+        tmp_path_factory.mktemp("experts"),
+        scheduler=limits,
+        cache_bytes=small_cache(FAMILIES[0]),
+        expert_form=request.param,
+        expert_bytes=2 * upper_bytes,
     )
