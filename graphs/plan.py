@@ -62,6 +62,15 @@ class Plan(BaseModel):
                 )
 
     @property
+    def steps_behind(self) -> dict[int, int]:
+        """By step, how many steps follow one after another until the plan's end: the rest of the critical path."""
+        behind = {step.id: 0 for step in self.steps}
+        for step in reversed(self.steps):
+            for k in step.depends_on:
+                behind[k] = max(behind[k], behind[step.id] + 1)
+        return behind
+
+    @property
     def sinks(self) -> tuple[Step, ...]:
         """The steps that no other step depends on: what the answer is made of."""
         needed = {k for step in self.steps for k in step.depends_on}

@@ -43,6 +43,8 @@ class Prompt:
     step: str = ""
     context: str = ""
     forced: tuple[str, ...] = ()
+    priority: int = 0
+    """No text: how many steps wait behind this one, one after another. A longer way goes first."""
 
 
 @dataclass(frozen=True, slots=True)

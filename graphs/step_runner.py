@@ -49,7 +49,7 @@ class StepRunner:
 
     def __init__(self, task: str, plan: Plan, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink) -> None:
         self._task = task
-        self._steps = {step.id: step for step in plan.steps}
+        self._steps, self._steps_behind = {step.id: step for step in plan.steps}, plan.steps_behind
         self._client = client
         self._tools = tools
         self._sink = sink
@@ -124,7 +124,8 @@ class StepRunner:
         # a tool may read its database for this; the event loop does not wait for it
         context = await asyncio.to_thread(tool.context, text) if tool else ""
         is_whole_task = not inputs and text.strip() == self._task.strip()
-        prompt = Prompt(self._task, inputs, "" if is_whole_task else text, context)
+        asked_text = "" if is_whole_task else text
+        prompt = Prompt(self._task, inputs, asked_text, context, priority=self._steps_behind[step.id])
         return _Asked(step, text, prompt, profile, tool)
 
     def _input(self, step_id: int, results: Results) -> StepInput:

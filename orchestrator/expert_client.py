@@ -9,6 +9,7 @@ from experts.card import ExpertCard
 from experts.config import BackboneConfig, EngineConfig
 from experts.engine.async_engine import AsyncEngine
 from experts.engine.events import TokenEvent
+from experts.engine.sequence import Share
 from experts.errors import ExpertError
 from experts.prompt import PromptInput, PromptParts
 from experts.sampling_params import Grammar, SamplingParams
@@ -42,7 +43,7 @@ class EngineClient:
         params = SamplingParams(
             max_tokens=max_tokens, temperature=sampling.temperature, seed=sampling.seed, grammar=grammar
         )
-        stream = self._engine.generate(expert, _parts(prompt), params)
+        stream = self._engine.generate(expert, _parts(prompt), params, _share(prompt))
         try:
             async with aclosing(cast(AsyncGenerator[TokenEvent], stream)) as events:
                 async for event in events:
@@ -53,9 +54,13 @@ class EngineClient:
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         """Log-probabilities of whole candidates. Raises GenerationError."""
         try:
-            return await self._engine.score(expert, _parts(prompt), candidates)
+            return await self._engine.score(expert, _parts(prompt), candidates, _share(prompt))
         except ExpertError as error:
             raise GenerationError(expert, str(error)) from error
+
+    async def prefetch(self, expert: str) -> None:
+        """Have an expert in memory. Raises UnknownExpert or CheckpointError."""
+        await self._engine.prefetch(expert)
 
     async def push(self, directory: Path) -> ExpertProfile:
         """Attach an expert. Raises CheckpointError."""
@@ -70,7 +75,13 @@ class EngineClient:
 async def open_engine(settings: Settings) -> AsyncGenerator[ExpertHost]:
     """Load the backbone and the experts of the settings. Raises ExpertError."""
     backbone = BackboneConfig(source=settings.backbone, cache_dir=settings.cache_dir)
-    config = EngineConfig(backbone, experts_dir=settings.experts_dir, num_threads=settings.num_threads)
+    config = EngineConfig(
+        backbone,
+        experts_dir=settings.experts_dir,
+        expert_form=settings.expert_form,
+        expert_bytes=settings.expert_bytes,
+        num_threads=settings.num_threads,
+    )
     engine = await AsyncEngine.start(config)
     try:
         yield EngineClient(engine)
@@ -85,6 +96,11 @@ def _profile(card: ExpertCard) -> ExpertProfile:
 def _parts(prompt: Prompt) -> PromptParts:
     inputs = tuple(PromptInput(known.id, known.text, known.result, known.token_ids) for known in prompt.inputs)
     return PromptParts(prompt.task, inputs, prompt.step, prompt.context, prompt.forced)
+
+
+def _share(prompt: Prompt) -> Share:
+    """Runs share the engine equally, whatever their number of steps; a run is known by its task."""
+    return Share(prompt.task, prompt.priority)
 
 
 def _generated(event: TokenEvent) -> Generated:

@@ -10,7 +10,11 @@ from orchestrator.settings import Settings
 
 
 class ExpertHost(ExpertClient, Protocol):
-    """Experts that can be pushed and popped while runs go on."""
+    """Experts that can be loaded ahead, pushed and popped while runs go on."""
+
+    async def prefetch(self, expert: str) -> None:
+        """Have an expert in memory before it is asked. Raises an ExpertError if there is none, or it does not fit."""
+        ...
 
     async def push(self, directory: Path) -> ExpertProfile:
         """Attach the expert in a directory. Raises an ExpertError if it does not fit."""

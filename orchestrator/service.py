@@ -21,6 +21,7 @@ from orchestrator.events import TraceEntry
 from orchestrator.executor import INSIST_SECONDS, Executor
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.keys import Keys
+from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import redis_connection, redis_errors
 from orchestrator.run import Run, new_run_id
 from orchestrator.run_store import RunStore
@@ -144,7 +145,10 @@ class Service:
 
     async def _perform(self, run: Run, sink: EventSink) -> RunOutcome:
         limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
-        return await run_task(run.task, client=self.experts, tools=self._tools, sink=sink, plan=run.plan, limits=limits)
+        async with prefetching(sink, self.experts) as sink:
+            return await run_task(
+                run.task, client=self.experts, tools=self._tools, sink=sink, plan=run.plan, limits=limits
+            )
 
     async def _beat(self) -> None:
         while True:

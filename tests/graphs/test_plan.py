@@ -37,3 +37,15 @@ def test_sinks_are_the_steps_that_nothing_depends_on() -> None:
     plan.check_experts({"math"})
     with pytest.raises(ValueError, match="unknown expert 'math'; known: law"):
         plan.check_experts({"law"})
+
+
+def test_steps_behind_a_step_are_the_rest_of_its_longest_way() -> None:
+    plan = Plan(
+        steps=(
+            Step(id=1, text="one", expert="math"),
+            Step(id=2, text="two", expert="math"),
+            Step(id=3, text="three", expert="math", depends_on=(1,)),
+            Step(id=4, text="four", expert="math", depends_on=(1, 2, 3)),
+        )
+    )
+    assert plan.steps_behind == {1: 2, 2: 1, 3: 1, 4: 0}

@@ -24,6 +24,7 @@ class ScriptedExperts:
     def __init__(self) -> None:
         self.released = asyncio.Event()
         self.num_asked = 0
+        self.prefetched: list[str] = []
         self._pushed: dict[str, ExpertProfile] = {}
 
     def profiles(self) -> Sequence[ExpertProfile]:
@@ -59,6 +60,11 @@ class ScriptedExperts:
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         return [0.0 for _ in candidates]
+
+    async def prefetch(self, expert: str) -> None:
+        self.prefetched.append(expert)
+        if expert == "math":
+            raise UnknownExpert(expert, ("general",))
 
     async def push(self, directory: Path) -> ExpertProfile:
         self._pushed[directory.name] = ExpertProfile(directory.name, "p1", "pushed", "an expert of a test")

@@ -1,6 +1,6 @@
 """The local engine as the graphs see it: their prompts go in, their pieces and errors come out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import pytest
 
 from experts.backbone import Backbone
 from experts.checkpoint import save_expert
+from experts.engine.engine import Engine, Work
+from experts.engine.sequence import EQUAL, ExpertKey, Share
 from experts.errors import CheckpointError, UnknownExpert
 from graphs.errors import GenerationError
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling, StepInput
@@ -147,3 +149,26 @@ async def test_an_engine_that_is_closed_says_so(
         pass
     with pytest.raises(GenerationError, match="has stopped"):
         await asked(experts)
+
+
+async def test_a_run_is_one_flow_and_the_longer_way_goes_first(
+    experts: ExpertHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[Share] = []
+    add = Engine.add
+
+    def noting(engine: Engine, expert: ExpertKey, prompt: Sequence[int], work: Work, share: Share = EQUAL) -> int:
+        shares.append(share)
+        return add(engine, expert, prompt, work, share)
+
+    monkeypatch.setattr(Engine, "add", noting)
+    await asked(experts, prompt=replace(ASKED, priority=3))
+    await experts.score("general", ASKED, ["a"])
+
+    assert shares == [Share(ASKED.task, 3), Share(ASKED.task, 0)]
+
+
+async def test_an_expert_is_loaded_ahead(experts: ExpertHost) -> None:
+    await experts.prefetch("general")
+    with pytest.raises(UnknownExpert):
+        await experts.prefetch("finance")
