@@ -1,4 +1,4 @@
-"""The engine on the mixed workload, the hand-over of a prefix, and one stream alone."""
+"""The engine on the mixed workload, the growing context, one stream alone, and a prefix handed over."""
 
 import time
 from collections import deque
@@ -9,27 +9,16 @@ from pathlib import Path
 from experts.backbone import Backbone
 from experts.benchmark import workload
 from experts.benchmark.random_experts import make_entries
+from experts.benchmark.throughput import Throughput
 from experts.config import EngineConfig
 from experts.engine.answer import Answer
 from experts.engine.detokenizer import Detokenizer
 from experts.engine.engine import Engine
+from experts.engine.events import TokenEvent
 from experts.engine.model_pool import ModelPool
 from experts.engine.sequence import ExpertKey
 from experts.registry import Registry
 from experts.sampling_params import SamplingParams
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """Output tokens of a workload and the wall-clock seconds that they took."""
-
-    name: str
-    num_output_tokens: int
-    seconds: float
-
-    @property
-    def tokens_per_second(self) -> float:
-        return self.num_output_tokens / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +37,97 @@ class HandOver:
 
 
 class EngineBenchmark:
-    """Runs workloads on engines with an empty cache; greedy, to a fixed number of tokens."""
+    """Runs workloads on engines with an empty cache; greedy, to a fixed number of tokens.
 
-    def __init__(self, backbone: Backbone, config: EngineConfig, folder: Path) -> None:
-        entries = make_entries(backbone, workload.NUM_EXPERTS, folder)
-        pool = ModelPool(backbone, Registry(None, builtin=None), config)
+    The experts are random and low-rank; `general` is not in memory, unless experts are compact.
+    """
+
+    def __init__(self, backbone: Backbone, config: EngineConfig, folder: Path, num_experts: int) -> None:
+        entries = make_entries(backbone, num_experts, folder)
         scheduler = replace(config.scheduler, max_running=workload.MAX_CONCURRENT)
-        self._pool, self._config = pool, replace(config, scheduler=scheduler)
+        self._config = replace(config, scheduler=scheduler)
+        self._pool = ModelPool(backbone, Registry(None, builtin=None), self._config)
         for entry in entries:
-            pool.registry.add(entry)
-        self._experts = [pool.load(entry) for entry in entries]
+            self._pool.registry.add(entry)
+        self._experts = [self._pool.load(entry) for entry in entries]
+        self._prefill(self._engine(), self._experts[0], [1, 2, 3])  # what is made once is made before the clock runs
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all weights in memory."""
+        return self._pool.loader.num_bytes + self._pool.num_bytes
 
     def mixed(self) -> Throughput:
         """The workload over all experts in turn."""
-        return self._throughput("mixed, five experts", self._experts)
+        name = f"{self._config.expert_form}: mixed, {len(self._experts)} experts"
+        return self._throughput(name, [deque(self._requests(self._experts))])
 
     def one_expert(self) -> Throughput:
         """The same requests, all for the first expert."""
-        return self._throughput("mixed, one expert", self._experts[:1])
+        name = f"{self._config.expert_form}: mixed, one expert"
+        return self._throughput(name, [deque(self._requests(self._experts[:1]))])
+
+    def one_by_one(self) -> Throughput:
+        """The same requests, expert after expert: as if each were a model of its own, in turn."""
+        requests = self._requests(self._experts)
+        queues = [deque(request for request in requests if request[0] == expert) for expert in self._experts]
+        return self._throughput("one model each", queues)
 
     def one_stream(self) -> Throughput:
-        """A single sequence."""
-        engine = Engine(self._pool, self._config)
-        self._add(engine, self._experts[0], self._prompts()[0][1], 2 * workload.NEW_TOKENS)
-        engine.step()
+        """A single sequence, without its prefill."""
+        engine = self._engine()
+        self._add(engine, self._experts[0], self._requests(self._experts)[0][1], 2 * workload.NEW_TOKENS)
+        while not engine.step():
+            pass
         start, num_tokens = time.perf_counter(), 0
         while engine.num_sequences:
             num_tokens += len(engine.step())
-        return Throughput("one stream, decode", num_tokens, time.perf_counter() - start)
+        name = f"{self._config.expert_form}: one stream, decode"
+        return Throughput(name, num_tokens, time.perf_counter() - start)
+
+    def hand_off(self) -> Throughput:
+        """One growing context that passes through the experts in turn."""
+        engine, encode = self._engine(), self._pool.backbone.tokenizer.encode
+        context, steps = workload.hand_off()
+        tokens, num_tokens, start = list(encode(context)), 0, time.perf_counter()
+        for expert, instruction in steps:
+            tokens += encode(instruction)
+            self._add(engine, self._experts[expert % len(self._experts)], tokens, workload.NEW_TOKENS)
+            while engine.num_sequences:
+                for _, event in engine.step():
+                    assert isinstance(event, TokenEvent)
+                    tokens += event.token_ids
+                    num_tokens += 1
+        name = f"{self._config.expert_form}: growing context, four experts in turn"
+        return Throughput(name, num_tokens, time.perf_counter() - start)
 
     def hand_over(self, num_tokens: int = 400) -> HandOver:
         """A prefix computed by the first expert and taken over by the second, which has none of its own blocks."""
         tokens = self._pool.backbone.tokenizer.encode(workload.hand_off(num_words=2 * num_tokens)[0])[:num_tokens]
-        self._prefill(Engine(self._pool, self._config), self._experts[1], tokens)
-        fresh = self._prefill(Engine(self._pool, self._config), self._experts[1], tokens)
-        engine = Engine(self._pool, self._config)
+        self._prefill(self._engine(), self._experts[1], tokens)
+        fresh = self._prefill(self._engine(), self._experts[1], tokens)
+        engine = self._engine()
         self._prefill(engine, self._experts[0], tokens)
         taken_over = self._prefill(engine, self._experts[1], tokens)
-        scheduler = engine.scheduler
-        reused = (scheduler.num_reused_backbone_tokens, scheduler.num_reused_upper_tokens)
-        return HandOver(len(tokens), fresh, taken_over, *reused)
+        found = engine.metrics()
+        return HandOver(len(tokens), fresh, taken_over, found.num_reused_backbone_tokens, found.num_reused_upper_tokens)
 
-    def _throughput(self, name: str, experts: Many[ExpertKey]) -> Throughput:
-        engine, waiting = Engine(self._pool, self._config), deque(self._prompts())
-        start, num_tokens = time.perf_counter(), 0
-        while waiting or engine.num_sequences:
-            while waiting and engine.num_sequences < workload.MAX_CONCURRENT:
-                index, prompt = waiting.popleft()
-                self._add(engine, experts[index % len(experts)], prompt, workload.NEW_TOKENS)
-            num_tokens += len(engine.step())
+    def _engine(self) -> Engine:
+        return Engine(self._pool, self._config)
+
+    def _throughput(self, name: str, queues: Many[deque[tuple[ExpertKey, list[int]]]]) -> Throughput:
+        """Queue after queue, each with as many requests at once as may run."""
+        engine, start, num_tokens = self._engine(), time.perf_counter(), 0
+        for waiting in queues:
+            while waiting or engine.num_sequences:
+                while waiting and engine.num_sequences < workload.MAX_CONCURRENT:
+                    self._add(engine, *waiting.popleft(), workload.NEW_TOKENS)
+                num_tokens += len(engine.step())
         return Throughput(name, num_tokens, time.perf_counter() - start)
 
-    def _prompts(self) -> list[tuple[int, list[int]]]:
-        return [(index, self._pool.backbone.tokenizer.encode(text)) for index, text in workload.mixed()]
+    def _requests(self, experts: Many[ExpertKey]) -> list[tuple[ExpertKey, list[int]]]:
+        encode = self._pool.backbone.tokenizer.encode
+        return [(experts[i % len(experts)], encode(text)) for i, (_, text) in enumerate(workload.mixed())]
 
     def _prefill(self, engine: Engine, expert: ExpertKey, prompt: Many[int]) -> float:
         """Seconds to the first token."""

@@ -1,24 +1,24 @@
 """`ccoe bench`: measure on this machine, in one sitting."""
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from experts.benchmark.engine_benchmark import EngineBenchmark, HandOver, Throughput
-from experts.benchmark.transformers_benchmark import TransformersBenchmark
-from experts.config import EngineConfig
-from experts.source import load_backbone
+from experts.config import EngineConfig, SchedulerConfig
 from orchestrator.cli.eval import backbone_config
-from orchestrator.settings import Settings, read_settings
+from orchestrator.settings import read_settings
 
 app = typer.Typer()
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 @app.callback()
@@ -27,45 +27,101 @@ def bench() -> None:
 
 
 @app.command()
-def engine(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """The engine with five experts of random weights, and transformers with a single model, on the same requests."""
+def engine(as_json: AsJson = False) -> None:
+    """The engine with five experts of random weights, transformers and PEFT, on the same requests."""
     console = Console(highlight=False, stderr=as_json)
-    with TemporaryDirectory(prefix="ccoe-bench-") as folder, console.status("loading") as status:
-        found: list[Throughput] = []
-        benchmark = EngineBenchmark(load_backbone(backbone_config(read_settings())), EngineConfig(), Path(folder))
-        for name, run in _workloads(read_settings(), benchmark):
-            status.update(name)
-            found.append(run())
-        status.update("a prefix handed over")
-        hand_over = benchmark.hand_over()
+    with console.status("loading") as status:
+        sitting = import_module("experts.benchmark.sitting").take(_config(), status.update)
     if as_json:
-        typer.echo(_document(found, hand_over))
+        typer.echo(json.dumps(sitting.document(), indent=2))
         return
-    console.print(_table(found))
+    _print(console, sitting)
+    if find_spec("peft") is None:
+        console.print("PEFT is not installed and was left out: pip install 'ccoe[bench]'")
+
+
+@app.command()
+def sweep(
+    picture: Annotated[Path, typer.Argument(help="Where to write the picture, as PNG.")], as_json: AsJson = False
+) -> None:
+    """Throughput and memory against the number of experts, drawn as a picture."""
+    console = Console(highlight=False, stderr=as_json)
+    if find_spec("matplotlib") is None:
+        console.print("error: matplotlib draws the picture and is not installed: pip install 'ccoe[bench]'")
+        raise typer.Exit(2)
+    module = import_module("experts.benchmark.sweep")
+    points: list[Any] = []
+    with console.status("loading") as status:
+        for point in module.sweep(_config()):
+            points.append(point)
+            status.update(f"{point.num_experts} experts, {point.form}")
+    module.draw(points, picture)
+    if as_json:
+        typer.echo(json.dumps([asdict(point) for point in points], indent=2))
+        return
+    table = Table("experts", "form", "output tokens a second", "MB of weights", box=None)
+    for point in points:
+        megabytes = f"{point.weight_bytes / 1e6:,.0f}"
+        table.add_row(str(point.num_experts), point.form, f"{point.tokens_per_second:.1f}", megabytes)
+    console.print(table)
+    console.print(f"drawn in {picture}")
+
+
+@app.command()
+def soak(minutes: Annotated[float, typer.Option(min=0.05, help="How long.")] = 30.0, as_json: AsJson = False) -> None:
+    """Twice as many callers as the engine takes, who leave when they like, while an expert comes and goes."""
+    console = Console(highlight=False, stderr=as_json)
+    report = asyncio.run(_soak(console, minutes))
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "slope": report.slope}, indent=2))
+        return
     console.print(
-        f"A prefix of {hand_over.num_tokens} tokens taken over in {hand_over.taken_over_seconds:.3f} s, "
-        f"{hand_over.ratio:.2f} of its fresh prefill; reused were {hand_over.reused_backbone_tokens} tokens of the "
-        f"shared layers and {hand_over.reused_upper_tokens} of the expert's own."
+        f"{report.num_answers} answers, {report.num_left} callers left, {report.num_busy} refusals as busy, "
+        f"{report.num_detached} calls to an expert that was gone, {report.num_exchanges} exchanges of an expert, "
+        f"{report.num_tokens} tokens"
+    )
+    console.print(
+        f"memory {report.samples[0][1]:.0f} MB at the start, {report.samples[-1][1]:.0f} MB at the end; "
+        f"slope over the last two thirds {report.slope:+.2f} MB a minute"
     )
 
 
-def _workloads(settings: Settings, benchmark: EngineBenchmark) -> Iterator[tuple[str, Callable[[], Throughput]]]:
-    yield "engine, five experts", benchmark.mixed
-    yield "engine, one expert", benchmark.one_expert
-    yield "engine, one stream", benchmark.one_stream
-    peer = TransformersBenchmark(load_backbone(backbone_config(settings)))
-    yield "transformers, one model", peer.mixed
-    yield "transformers, one stream", peer.one_stream
+async def _soak(console: Console, minutes: float) -> Any:
+    module, random_experts = import_module("experts.benchmark.soak"), import_module("experts.benchmark.random_experts")
+    source = import_module("experts.source")
+    with TemporaryDirectory(prefix="ccoe-soak-") as folder, console.status(f"running for {minutes:g} minutes"):
+        config = EngineConfig(
+            backbone_config(read_settings()), scheduler=SchedulerConfig(max_running=16), max_sequences=24
+        )
+        random_experts.make_entries(source.load_backbone(config.backbone), 1, Path(folder))
+        running = await import_module("experts.engine.async_engine").AsyncEngine.start(config)
+        try:
+            return await module.Soak(running, Path(folder) / "e0", 60 * minutes).run(config.max_sequences)
+        finally:
+            await running.close()
 
 
-def _document(found: list[Throughput], hand_over: HandOver) -> str:
-    throughputs = [{**asdict(one), "tokens_per_second": one.tokens_per_second} for one in found]
-    handed_over = {**asdict(hand_over), "ratio": hand_over.ratio}
-    return json.dumps({"throughput": throughputs, "hand_over": handed_over}, indent=2)
+def _config() -> EngineConfig:
+    return EngineConfig(backbone_config(read_settings()))
 
 
-def _table(found: list[Throughput]) -> Table:
+def _print(console: Console, sitting: Any) -> None:
     table = Table("what", "output tokens", "seconds", "tokens a second", box=None)
-    for one in found:
-        table.add_row(one.name, str(one.num_output_tokens), f"{one.seconds:.1f}", f"{one.tokens_per_second:.1f}")
-    return table
+    for one in sitting.throughput.values():
+        table.add_row(one.name, f"{one.num_output_tokens:,}", f"{one.seconds:.1f}", f"{one.tokens_per_second:.1f}")
+    console.print(table)
+    memory = Table("five experts", "MB of weights", "MB resident", "MB with the built-in experts", box=None)
+    for form, one in sitting.memory.items():
+        sizes = (one.weight_bytes, one.resident_bytes, sitting.shipped_bytes[form])
+        memory.add_row(form, *(f"{size / 1e6:.1f}" for size in sizes))
+    console.print(memory)
+    found = sitting.hand_over
+    console.print(
+        f"A prefix of {found.num_tokens} tokens taken over in {found.taken_over_seconds:.3f} s: "
+        f"{found.reused_backbone_tokens} tokens of the shared layers were reused, "
+        f"{found.reused_upper_tokens} of the expert's own."
+    )
+    ratios = Table("ratio", "", box=None)
+    for name, ratio in sitting.ratios().items():
+        ratios.add_row(name, f"{ratio:.3f}")
+    console.print(ratios)
