@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	@echo "installing everything else"
 	@$(PIP) setuptools
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --no-build-isolation --editable '.[dev,bench]'
 	@touch $@
 
 demo: venv  ## three tasks from plan to checked answer; SEED=7 repeats one run

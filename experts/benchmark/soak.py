@@ -51,10 +51,10 @@ class SoakReport:
 class Soak:
     """Callers at twice the engine's capacity; one expert is detached and attached again all the while."""
 
-    def __init__(self, engine: AsyncEngine, exchanged: Path, seconds: float, seed: int = 0) -> None:
-        self._engine, self._exchanged, self._seconds = engine, exchanged, seconds
-        self._random = random.Random(seed)
-        self._names = [entry.card.name for entry in engine.registry.list()]
+    def __init__(self, engine: AsyncEngine, exchanged: Path, seconds: float, max_words: int = 100) -> None:
+        self._engine, self._exchanged, self._seconds, self._max_words = engine, exchanged, seconds, max_words
+        self._random = random.Random(0)
+        self._names = [exchanged.name, *(entry.card.name for entry in engine.registry.list())]
         self.report = SoakReport()
 
     async def run(self, max_sequences: int) -> SoakReport:
@@ -85,8 +85,8 @@ class Soak:
     async def _ask(self) -> None:
         """A prompt that may begin as others do; every third caller leaves somewhere on the way."""
         draw = self._random
-        start = draw.choice(("", "one two three " * draw.randrange(1, 12)))
-        words = [draw.choice(workload.WORDS) for _ in range(draw.randrange(1, 60))]
+        start = draw.choice(("", "one two three " * draw.randrange(1, self._max_words // 6)))
+        words = [draw.choice(workload.WORDS) for _ in range(draw.randrange(1, self._max_words // 2))]
         prompt = [{"role": "user", "content": start + " ".join(words)}]
         temperature = draw.choice((0.0, 0.8))
         params = SamplingParams(max_tokens=draw.randrange(1, 48), temperature=temperature, ignore_eos=True)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from experts.benchmark import workload
 from experts.config import EngineConfig, SchedulerConfig
 from orchestrator.cli.eval import backbone_config
 from orchestrator.settings import read_settings
@@ -87,16 +88,19 @@ def soak(minutes: Annotated[float, typer.Option(min=0.05, help="How long.")] = 3
 
 
 async def _soak(console: Console, minutes: float) -> Any:
-    module, random_experts = import_module("experts.benchmark.soak"), import_module("experts.benchmark.random_experts")
-    source = import_module("experts.source")
+    """Experts of random weights, one of them exchanged; limits that the callers exceed."""
+    module, experts = import_module("experts.benchmark.soak"), import_module("experts.benchmark.random_experts")
+    limits = SchedulerConfig(max_running=16)
+    config = EngineConfig(backbone_config(read_settings()), with_builtin=False, scheduler=limits, max_sequences=24)
     with TemporaryDirectory(prefix="ccoe-soak-") as folder, console.status(f"running for {minutes:g} minutes"):
-        config = EngineConfig(
-            backbone_config(read_settings()), scheduler=SchedulerConfig(max_running=16), max_sequences=24
-        )
-        random_experts.make_entries(source.load_backbone(config.backbone), 1, Path(folder))
+        backbone = import_module("experts.source").load_backbone(config.backbone)
+        exchanged, *others = experts.make_entries(backbone, workload.NUM_EXPERTS, Path(folder))
         running = await import_module("experts.engine.async_engine").AsyncEngine.start(config)
         try:
-            return await module.Soak(running, Path(folder) / "e0", 60 * minutes).run(config.max_sequences)
+            for entry in others:
+                await running.push(entry.directory)
+            max_words = min(100, backbone.max_context // 12)
+            return await module.Soak(running, exchanged.directory, 60 * minutes, max_words).run(config.max_sequences)
         finally:
             await running.close()
 
