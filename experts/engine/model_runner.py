@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -12,21 +13,26 @@ from torch import Tensor, nn
 from experts.backbone import Backbone
 from experts.engine import attention, fused_layer
 from experts.engine.attention import AttentionBatch
-from experts.engine.batch import lay_out, slots_of
+from experts.engine.batch import Part, lay_out, slots_of
 from experts.engine.fused_layer import FusedLayer
 from experts.engine.kv_cache import KVCache
 from experts.engine.sequence import ExpertKey, Scheduled
 from experts.stand_ins import Passing, Replay
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """The contiguous rows of one expert."""
 
     layers: nn.ModuleList
     rows: slice
-    attention: AttentionBatch
-    """Of these rows alone."""
+    parts: list[Part]
+    cache: KVCache
+
+    @cached_property
+    def attention(self) -> AttentionBatch:
+        """Of these rows alone, for layers that transformers runs."""
+        return lay_out(self.cache, self.parts).attention
 
 
 class ModelRunner:
@@ -108,8 +114,7 @@ class ModelRunner:
         for expert, group in groupby(by_expert, key=lambda one: one.sequence.expert):
             members = [(one.sequence.upper, one.upper_positions) for one in group]
             start, end = end, end + sum(len(positions) for _, positions in members)
-            layers = self._upper_layers(expert)
-            segments.append(Segment(layers, slice(start, end), lay_out(self._cache, members).attention))
+            segments.append(Segment(self._upper_layers(expert), slice(start, end), members, self._cache))
         return segments
 
 

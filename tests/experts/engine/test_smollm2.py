@@ -1,0 +1,67 @@
+"""The engine on the real SmolLM2 with the shipped experts, in the processor's own type, all in one batch.
+
+In bfloat16 two tokens can be equally likely to transformers itself. A token that differs from transformers' is accepted
+only where transformers finds the two within two roundings of its logits; what follows it is compared with what
+transformers writes behind our token.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+
+from experts.config import BackboneConfig, EngineConfig, SchedulerConfig
+from experts.engine.answer import Answer
+from experts.engine.detokenizer import Detokenizer
+from experts.engine.engine import Engine
+from experts.engine.events import TokenEvent
+from experts.engine.model_pool import ModelPool
+from experts.prompt import PromptInput, PromptParts, PromptRenderer
+from experts.registry import Registry
+from experts.sampling_params import SamplingParams
+from experts.source import load_backbone
+from tests.experts.test_builtin import NAMES, backbone, expert_named
+
+NUM_NEW = 24
+PARTS = PromptParts(
+    "A ferry has 48 seats and leaves 3 times a day. How many seats is that, and is the sum above 100?",
+    (PromptInput(1, "Multiply the seats by 3.", "144"),),
+    "#1: Is it above 100?",
+)
+
+
+@pytest.mark.parametrize("form", ["merged", "compact"])
+def test_all_experts_in_one_batch_say_what_transformers_says(form: str) -> None:
+    limits = SchedulerConfig(max_step_tokens=96, max_chunk_tokens=48)
+    config = EngineConfig(BackboneConfig(), scheduler=limits, expert_form=form)  # pyright: ignore[reportArgumentType]
+    pool = ModelPool(load_backbone(config.backbone), Registry(None), config)
+    engine, renderer = Engine(pool, config), PromptRenderer(pool.backbone.tokenizer)
+    prompts: dict[int, tuple[str, list[int]]] = {}
+    for name in ("general", *NAMES):
+        entry = pool.registry.get(name)
+        prompt = renderer.render(PARTS, entry.card.suffix)
+        params = SamplingParams(max_tokens=NUM_NEW, ignore_eos=True)
+        answer = Answer(params, Detokenizer(pool.backbone.tokenizer, ()), None, pool.backbone.eos_token_ids, prompt)
+        prompts[engine.add(pool.load(entry), prompt, answer)] = (name, prompt)
+
+    found: dict[int, list[int]] = {number: [] for number in prompts}
+    while engine.num_sequences:
+        for number, event in engine.step():
+            assert isinstance(event, TokenEvent)
+            found[number] += event.token_ids
+
+    for number, (name, prompt) in prompts.items():
+        check(name, prompt, found[number])
+
+
+@torch.inference_mode()
+def check(name: str, prompt: list[int], tokens: list[int]) -> None:
+    """Every token is the likeliest to transformers behind those before it, or as likely within rounding."""
+    whole = backbone()
+    model: Any = whole.assemble(expert_named(name).upper_layers(whole))
+    logits = model(torch.tensor([[*prompt, *tokens]])).logits[0, len(prompt) - 1 : -1].float()
+    best, ours = logits.max(dim=-1).values, logits.gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    rounding = torch.finfo(whole.model.dtype).eps * best.abs()
+    assert len(tokens) == NUM_NEW
+    assert bool((best - ours <= 2 * rounding).all()), (name, (best - ours).tolist())
+    assert int((best == ours).sum()) >= NUM_NEW - 2, "ties are rare"
