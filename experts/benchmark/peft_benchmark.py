@@ -1,4 +1,4 @@
-"""PEFT: LoRA adapters on every layer, one per expert, mixed in a batch by their names."""
+"""PEFT: LoRA adapters on every layer, as they are usually made, one per expert, mixed in a batch by their names."""
 
 from collections.abc import Sequence as Many
 from typing import Any
@@ -27,4 +27,4 @@ def peft_benchmark(backbone: Backbone) -> TransformersBenchmark:
     def options(experts: Many[int]) -> dict[str, Any]:
         return {"adapter_names": [names[expert] for expert in experts]}
 
-    return TransformersBenchmark("PEFT, five adapters", tuned, backbone.tokenizer, options)
+    return TransformersBenchmark("PEFT, five adapters on all layers", tuned, backbone.tokenizer, options)

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 from experts.benchmark import workload
 from experts.benchmark.engine_benchmark import EngineBenchmark, HandOver
@@ -16,7 +16,7 @@ from experts.benchmark.transformers_benchmark import TransformersBenchmark
 from experts.config import EngineConfig, ExpertForm
 from experts.source import load_backbone
 
-FORMS: tuple[ExpertForm, ...] = ("merged", "compact")
+FORMS: tuple[ExpertForm, ...] = get_args(ExpertForm)
 Report = Callable[[str], None]
 """Is told what is measured next."""
 

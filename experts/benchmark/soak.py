@@ -3,16 +3,13 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from experts.benchmark import workload
 from experts.benchmark.resident import resident_bytes
 from experts.engine.async_engine import AsyncEngine
-from experts.engine.events import TokenEvent
 from experts.errors import EngineBusy, ExpertDetached, UnknownExpert
 from experts.sampling_params import SamplingParams
 
@@ -92,7 +89,7 @@ class Soak:
         params = SamplingParams(max_tokens=draw.randrange(1, 48), temperature=temperature, ignore_eos=True)
         patience = draw.randrange(1, 20) if draw.random() < 1 / 3 else None
         stream = self._engine.generate(draw.choice(self._names), prompt, params)
-        async with aclosing(cast(AsyncGenerator[TokenEvent], stream)) as events:
+        async with aclosing(stream) as events:
             async for event in events:
                 self.report.num_tokens += len(event.token_ids)
                 if event.finish_reason is not None:

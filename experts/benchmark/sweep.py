@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 from matplotlib.figure import Figure
 
@@ -12,7 +13,7 @@ from experts.config import EngineConfig, ExpertForm
 from experts.source import load_backbone
 
 NUMBERS = (1, 2, 5, 10, 20, 50)
-FORMS: tuple[ExpertForm, ...] = ("merged", "compact")
+FORMS: tuple[ExpertForm, ...] = get_args(ExpertForm)
 EACH = "one model each"
 
 
@@ -27,7 +28,8 @@ class Point:
 
 
 def sweep(config: EngineConfig) -> Iterator[Point]:
-    """Point after point; "one model each" runs expert after expert, and its bytes are those of whole models."""
+    """Point after point. "One model each" is this engine, run for one expert after the other; its bytes are those of
+    whole models."""
     for number in NUMBERS:
         for form in FORMS:
             with TemporaryDirectory(prefix="ccoe-sweep-") as folder:

@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
@@ -16,10 +16,12 @@ from experts.card import ExpertCard
 from experts.config import EngineConfig
 from experts.engine.engine import Engine, Output
 from experts.engine.events import TokenEvent
+from experts.engine.expert_loader import LoadedExpert
 from experts.engine.intake import Asked, Intake, Prompt
+from experts.engine.loading import Loading
 from experts.engine.metrics import EngineMetrics
 from experts.engine.model_pool import ModelPool
-from experts.engine.sequence import EQUAL, ExpertKey, Share
+from experts.engine.sequence import EQUAL, Share
 from experts.errors import EngineBusy, EngineClosed, ExpertDetached
 from experts.registry import Entry, Registry
 from experts.sampling_params import SamplingParams
@@ -48,8 +50,6 @@ class AsyncEngine:
         self._num_open = 0
         self._is_leaving = False
         self._idle = asyncio.Event()
-        self._loading: dict[ExpertKey, asyncio.Task[None]] = {}
-        """Experts that are read beside the engine's thread."""
         self._resources = ExitStack()
         """What is closed when the thread stops."""
 
@@ -74,6 +74,7 @@ class AsyncEngine:
         self._engine = Engine(self._pool, self._config)
         self._resources.callback(self._engine.close)
         self._intake = Intake(self._pool, self._engine.max_tokens)
+        self._loading = Loading(self._pool.loader.load, self._keep)
 
     @property
     def registry(self) -> Registry:
@@ -87,7 +88,7 @@ class AsyncEngine:
 
     async def generate(
         self, expert: str, prompt: Prompt, params: SamplingParams, share: Share = EQUAL
-    ) -> AsyncIterator[TokenEvent]:
+    ) -> AsyncGenerator[TokenEvent]:
         """Stream an expert's answer, or all `params.n` of them, mixed; closing the iterator cancels it.
 
         Each answer ends with its own usage, and all count as sequences. Raises UnknownExpert, PromptTooLong,
@@ -114,8 +115,13 @@ class AsyncEngine:
         with self._admitted():
             entry = await self._loaded(expert)
             first = await self._score(entry, prompt, candidates[0], share)  # the others find its prefix in the cache
-            others = (self._score(entry, prompt, candidate, share) for candidate in candidates[1:])
-            return [first, *await asyncio.gather(*others)]
+            others = [asyncio.create_task(self._score(entry, prompt, other, share)) for other in candidates[1:]]
+            try:
+                return [first, *await asyncio.gather(*others)]
+            finally:
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
 
     async def _score(self, entry: Entry, prompt: Prompt, candidate: str, share: Share) -> float:
         async with aclosing(self._outputs(lambda: [self._intake.scoring(entry, prompt, candidate)], share)) as outputs:
@@ -125,33 +131,27 @@ class AsyncEngine:
         raise AssertionError("a scoring ends with its score or an error")
 
     async def prefetch(self, expert: str) -> None:
-        """Have an expert in memory before it is asked. Raises UnknownExpert or CheckpointError."""
-        await self._loaded(expert)
+        """Have an expert in memory before it is asked. Raises UnknownExpert, CheckpointError or EngineClosed."""
+        entry = await self._loaded(expert)
+        await self._call(lambda: self._pool.load(entry))  # it counts as used
 
     async def _loaded(self, expert: str) -> Entry:
         """An expert's active version, read beside the engine's thread if it is not in memory."""
         entry = self.registry.get(expert)
-        key = entry.card.key
-        if not self._pool.has(key):
-            if key not in self._loading:
-                task = asyncio.ensure_future(self._load_aside(entry))
-                task.add_done_callback(partial(self._forget_loading, key))
-                self._loading[key] = task
-            await asyncio.shield(self._loading[key])
+        if not self._pool.has(entry.card.key):
+            await self._loading.wait_for(entry)
         return entry
 
-    async def _load_aside(self, entry: Entry) -> None:
-        loaded = await asyncio.to_thread(self._pool.loader.load, entry.directory)
-        await self._call(lambda: self._pool.keep(entry.card.key, loaded))
+    async def _keep(self, entry: Entry, loaded: LoadedExpert) -> None:
+        def keep() -> None:
+            self._pool.keep(entry.card.key, loaded)
+            self._engine.unload()
 
-    def _forget_loading(self, key: ExpertKey, task: asyncio.Task[None]) -> None:
-        del self._loading[key]
-        if not task.cancelled():
-            task.exception()  # whoever waits gets it; if nobody does any more, it is no loss
+        await self._call(keep)
 
     @contextmanager
     def _admitted(self, num_sequences: int = 1) -> Generator[None]:
-        """Counts the answers of a generation, or a scoring, while it is open. Raises EngineBusy."""
+        """Counts the answers of a generation, or a scoring, while it is open. Raises EngineBusy or EngineClosed."""
         if self._is_leaving:
             raise EngineClosed("the engine is stopping; ask another one or start the service again")
         if self._num_open + num_sequences > self._config.max_sequences:
@@ -178,6 +178,7 @@ class AsyncEngine:
 
         def begin() -> list[Asked]:
             first, *others = prepare()
+            self.registry.get(first.entry.card.name)  # it may have been detached while it was read
             add([first])
             return others
 
@@ -197,6 +198,7 @@ class AsyncEngine:
 
     async def push(self, directory: Path) -> ExpertCard:
         """Attach an expert, or a new version of one. Raises CheckpointError."""
+        await asyncio.to_thread(self._pool.check, directory)
         return await self._call(lambda: self._pool.push(directory))
 
     async def pop(self, name: str, *, drain: bool = True) -> ExpertCard:
@@ -210,6 +212,7 @@ class AsyncEngine:
         card = self._pool.pop(name)
         if not drain:
             self._fail(self._engine.of_expert(name), ExpertDetached(name))
+        self._engine.unload()
         return card
 
     async def metrics(self) -> EngineMetrics:
@@ -259,7 +262,7 @@ class AsyncEngine:
     def _step(self) -> None:
         try:
             outputs = self._engine.step()
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - all who wait get it, and the thread goes on for others
             self._fail(list(self._puts), error)
             return
         for sequence_id, output in outputs:

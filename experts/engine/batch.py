@@ -10,7 +10,7 @@ from experts.engine.attention import AttentionBatch, Span
 from experts.engine.kv_cache import KVCache
 from experts.engine.sequence import BlockTable
 
-Part = tuple[BlockTable, range]
+TablePart = tuple[BlockTable, range]
 """A sequence's blocks in the layer group, and the positions that are computed."""
 
 
@@ -25,7 +25,7 @@ class Rows:
     attention: AttentionBatch
 
 
-def lay_out(cache: KVCache, parts: Many[Part]) -> Rows:
+def lay_out(cache: KVCache, parts: Many[TablePart]) -> Rows:
     """Rows for these parts. Neighbours of one row each attend together, the others one by one."""
     spans: list[Span] = []
     num_rows = 0
@@ -40,13 +40,13 @@ def lay_out(cache: KVCache, parts: Many[Part]) -> Rows:
     return Rows(positions, slots, AttentionBatch(cache, cache.head_slots(slots), spans))
 
 
-def slots_of(cache: KVCache, parts: Many[Part]) -> Tensor:
+def slots_of(cache: KVCache, parts: Many[TablePart]) -> Tensor:
     """Where the cache keeps the tokens of these parts, `[num_rows]`."""
     size = cache.block_size
     return cache.tensor([table.blocks[p // size] * size + p % size for table, positions in parts for p in positions])
 
 
-def _span(cache: KVCache, parts: Many[Part], rows: slice) -> Span:
+def _span(cache: KVCache, parts: Many[TablePart], rows: slice) -> Span:
     num_blocks = max(-(-positions.stop // cache.block_size) for _, positions in parts)
     blocks = [(table.blocks[:num_blocks] + [0] * num_blocks)[:num_blocks] for table, _ in parts]
     positions = cache.tensor([list(positions) for _, positions in parts])

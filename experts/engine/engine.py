@@ -67,18 +67,22 @@ class Engine:
         sequence = Sequence(self._num_added, expert, tokens, len(prompt), share, first_logit)
         self.scheduler.add(sequence)
         self._sequences[sequence.id] = (sequence, work)
-        self._unload()
+        self.unload()
         return sequence.id
 
     def abort(self, sequence_id: int) -> None:
         """Forget a sequence; one that has ended is forgotten already."""
         if (found := self._sequences.pop(sequence_id, None)) is not None:
             self.scheduler.remove(found[0])
-            self._unload()
+            self.unload()
 
     def of_expert(self, name: str) -> list[int]:
         """The sequences of an expert, in any version."""
         return [number for number, (sequence, _) in self._sequences.items() if sequence.expert[0] == name]
+
+    def unload(self) -> None:
+        """Let go of experts that are detached or past the budget, as far as no sequence uses them."""
+        self._pool.unload({sequence.expert for sequence, _ in self._sequences.values()})
 
     def step(self) -> list[tuple[int, Output]]:
         """Advance every sequence as far as one step allows; returns what came of it, by sequence."""
@@ -118,9 +122,6 @@ class Engine:
     def close(self) -> None:
         """Stop the thread that prepares masks; no step may follow."""
         self._executor.shutdown(cancel_futures=True)
-
-    def _unload(self) -> None:
-        self._pool.unload({sequence.expert for sequence, _ in self._sequences.values()})
 
     def _prepare(self, scheduled: list[Scheduled]) -> None:
         """While the forward runs, what its logits will be masked with is computed beside it."""

@@ -13,7 +13,7 @@ from experts.config import ExpertForm
 from experts.engine.attention import AttentionKind
 from experts.engine.fused_layer import FusedLayer, agrees, try_layers
 from experts.engine.low_rank import Delta
-from experts.engine.projections import GROUPS, Part, Product, num_bytes, prepare, prepared
+from experts.engine.projections import GROUPS, Part, Product, can_pack, num_bytes, prepare, prepared
 from experts.expert import Expert
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -33,19 +33,23 @@ class ExpertLoader:
 
     def __init__(self, backbone: Backbone, form: ExpertForm) -> None:
         self._backbone = backbone
-        shared = backbone.layers[: backbone.num_shared_layers]
         trials = try_layers(backbone)
+        shared, upper = backbone.layers[: backbone.num_shared_layers], self._own_copy()
         prepare(shared)
         self._kinds: list[AttentionKind] | None = None if trials is None else [trial.kind for trial in trials]
         self.shared_layers = self._fused(shared, 0)
-        if trials is not None and not all(agrees(*pair) for pair in zip(self.shared_layers, trials, strict=False)):
+        tried = [*self.shared_layers, *self._fused(upper, len(shared))]
+        if trials is not None and not all(agrees(*pair) for pair in zip(tried, trials, strict=True)):
             self._kinds, self.shared_layers = None, shared
         self.head = prepared(backbone.head)
-        base = self._own_copy() if form == "compact" else None
-        self._base = base if base is not None and all(map(_can_adapt, base)) else None
+        self._base = upper if form == "compact" and all(map(_can_adapt, upper)) else None
         """The backbone's own upper layers, which compact experts share."""
-        self.num_bytes = sum(map(num_bytes, (shared, self.head, *([] if self._base is None else [self._base]))))
-        """Of what all experts share in memory: shared layers, head, and the upper layers that deltas are added to."""
+        in_use = (shared, self.head, *([] if self._base is None else [self._base]))
+        shares_head = backbone.is_tied and not can_pack(backbone.embeddings)
+        kept = [*self._originals.parameters(), *([] if shares_head else [backbone.embeddings])]
+        self.num_bytes = sum(map(num_bytes, in_use)) + backbone.bytes_in_memory(kept)
+        """Of what all experts share in memory: shared layers, head, the upper layers that deltas are added to, and what
+        is not left in the backbone's file of embeddings and original upper layers."""
 
     @property
     def is_fused(self) -> bool:

@@ -46,19 +46,19 @@ class FusedLayer(nn.Module):
         self, hidden_states: Tensor, *, batch: AttentionBatch, position_embeddings: tuple[Tensor, Tensor], **_: Any
     ) -> Tensor:
         """As transformers calls a layer, `[1, num_rows, hidden]`."""
-        segment = Segment(self, slice(0, hidden_states.shape[1]))
+        segment = LayerRows(self, slice(0, hidden_states.shape[1]))
         return run([segment], hidden_states[0], batch.rotation(position_embeddings), batch)[None]
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class LayerRows:
     """The contiguous rows of one expert, and its layer."""
 
     layer: FusedLayer
     rows: slice
 
 
-def run(segments: Many[Segment], hidden: Tensor, rotation: Rotation, batch: AttentionBatch) -> Tensor:
+def run(segments: Many[LayerRows], hidden: Tensor, rotation: Rotation, batch: AttentionBatch) -> Tensor:
     """One layer over all segments, which cover hidden `[num_rows, hidden]` in order; attention is one for all."""
     groups = [_Group(list(group)) for _, group in groupby(segments, key=lambda one: id(one.layer.qkv.weights))]
     first = segments[0].layer
@@ -73,7 +73,7 @@ def run(segments: Many[Segment], hidden: Tensor, rotation: Rotation, batch: Atte
 class _Group:
     """Segments next to each other that share their weights, apart from deltas."""
 
-    def __init__(self, segments: list[Segment]) -> None:
+    def __init__(self, segments: list[LayerRows]) -> None:
         start = segments[0].rows.start
         self.rows = slice(start, segments[-1].rows.stop)
         self._layer = segments[0].layer
@@ -141,7 +141,7 @@ def agrees(layer: nn.Module, trial: Trial) -> bool:
     batch: Any = _Noting()
     found = layer(trial.hidden, batch=batch, position_embeddings=trial.position_embeddings)
     error = (found - trial.output).float().norm() / (trial.output - trial.hidden).float().norm()
-    return bool(error <= max(1e-4, 4 * torch.finfo(found.dtype).eps))
+    return bool(error <= max(1e-4, 2 * torch.finfo(found.dtype).eps))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from experts.engine.detokenizer import Detokenizer
 from experts.engine.engine import Scoring, Work
 from experts.engine.grammar import GrammarCompiler
 from experts.engine.model_pool import ModelPool
-from experts.errors import PromptTooLong
+from experts.errors import PromptInvalid, PromptTooLong
 from experts.prompt import PromptParts, PromptRenderer
 from experts.registry import Entry
 from experts.sampling_params import SamplingParams
@@ -35,11 +35,11 @@ class Intake:
         backbone = pool.backbone
         self._backbone, self._max_tokens = backbone, max_tokens
         self._renderer = PromptRenderer(backbone.tokenizer)
-        vocab_size = int(backbone.model.config.vocab_size)
-        self._grammars = GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
+        self._vocab_size = int(backbone.model.config.vocab_size)
+        self._grammars = GrammarCompiler(backbone.tokenizer, self._vocab_size, backbone.eos_token_ids)
 
     def answers(self, entry: Entry, prompt: Prompt, params: SamplingParams) -> list[Asked]:
-        """All `params.n` answers to a prompt. Raises PromptTooLong or GrammarError."""
+        """All `params.n` answers to a prompt. Raises PromptTooLong, PromptInvalid or GrammarError."""
         token_ids = self._render(prompt, entry.card)
         room = self._max_tokens - len(token_ids)
         if room < 1:
@@ -55,9 +55,11 @@ class Intake:
         return [Asked(entry, token_ids, answer(index)) for index in range(params.n)]
 
     def scoring(self, entry: Entry, prompt: Prompt, candidate: str) -> Asked:
-        """A candidate behind a prompt. Raises PromptTooLong."""
+        """A candidate behind a prompt. Raises PromptTooLong or PromptInvalid."""
         token_ids = self._render(prompt, entry.card)
         scoring = Scoring(tuple(self._renderer.encode(candidate)))
+        if not scoring.token_ids:
+            raise PromptInvalid("a candidate is empty; only text has a log-probability")
         if len(token_ids) + len(scoring.token_ids) > self._max_tokens:
             raise PromptTooLong(len(token_ids), self._max_tokens)
         return Asked(entry, token_ids, scoring)
@@ -67,4 +69,7 @@ class Intake:
             return self._renderer.render(prompt, card.suffix)
         if prompt and isinstance(prompt[0], dict):
             return self._renderer.render_messages(cast(Sequence[dict[str, str]], prompt))
-        return list(cast(Sequence[int], prompt))
+        token_ids = list(cast(Sequence[int], prompt))
+        if not token_ids or not all(0 <= token_id < self._vocab_size for token_id in token_ids):
+            raise PromptInvalid(f"a prompt of token ids needs at least one, each from 0 to {self._vocab_size - 1}")
+        return token_ids

@@ -27,9 +27,9 @@ class EngineMetrics:
     num_prefill_tokens: int
     """Computed by experts' layers for prompts, those computed again after a preemption too."""
     num_decode_tokens: int
-    """Computed for tokens of answers."""
+    """Computed for tokens of answers and scored candidates, those computed again after a preemption too."""
     num_reused_backbone_tokens: int
-    """Found in the cache of the shared layers, instead of computed."""
+    """Found in the cache of the shared layers instead of computed, by new sequences and by preempted ones."""
     num_reused_upper_tokens: int
     """Found in the cache of an expert's own layers."""
     num_preemptions: int

@@ -52,9 +52,12 @@ class ModelPool:
         """The upper layers of a loaded expert."""
         return self._loaded[key].layers
 
-    def push(self, directory: Path) -> ExpertCard:
-        """Check an expert's files against the backbone, then make it the active version. Raises CheckpointError."""
+    def check(self, directory: Path) -> None:
+        """Read an expert's files and check them against the backbone; any thread may. Raises CheckpointError."""
         load_expert(directory, self.backbone)
+
+    def push(self, directory: Path) -> ExpertCard:
+        """Make a checked expert the active version of its name. Raises CheckpointError."""
         return self.registry.push(directory).card
 
     def pop(self, name: str) -> ExpertCard:
@@ -62,9 +65,12 @@ class ModelPool:
         return self.registry.pop(name).card
 
     def unload(self, in_use: Collection[ExpertKey]) -> None:
-        """Let go of experts that no sequence uses: inactive versions, then as many as the budget asks."""
+        """Let go of experts that no sequence uses: inactive versions, then as many as the budget asks.
+
+        The most recent one stays in any case: whoever had it loaded is about to use it.
+        """
         active = {entry.card.key for entry in self.registry.list()}
-        unused = [key for key in self._loaded if key not in in_use]
-        for key in unused:
-            if key not in active or (self._budget is not None and self.num_bytes > self._budget):
+        for key in [key for key in self._loaded if key not in in_use]:
+            is_over = self._budget is not None and self.num_bytes > self._budget
+            if key not in active or (is_over and key != next(reversed(self._loaded))):
                 del self._loaded[key]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from experts.backbone import Backbone
 from experts.engine import attention, fused_layer
 from experts.engine.attention import AttentionBatch
-from experts.engine.batch import Part, lay_out, slots_of
-from experts.engine.fused_layer import FusedLayer
+from experts.engine.batch import TablePart, lay_out, slots_of
+from experts.engine.fused_layer import FusedLayer, LayerRows
 from experts.engine.kv_cache import KVCache
 from experts.engine.sequence import ExpertKey, Scheduled
 from experts.stand_ins import Passing, Replay
@@ -26,7 +26,7 @@ class Segment:
 
     layers: nn.ModuleList
     rows: slice
-    parts: list[Part]
+    parts: list[TablePart]
     cache: KVCache
 
     @cached_property
@@ -137,7 +137,7 @@ class _Segmented(nn.Module):
     ) -> Tensor:
         layers = [segment.layers[self._index] for segment in segments]
         fused = [
-            fused_layer.Segment(layer, segment.rows)
+            LayerRows(layer, segment.rows)
             for layer, segment in zip(layers, segments, strict=True)
             if isinstance(layer, FusedLayer)
         ]

@@ -30,8 +30,7 @@ class Weights:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.num_outputs, self._bias = len(weight), bias
         self._is_packed = can_pack(weight)
-        reorder = torch.ops.mkldnn._reorder_linear_weight
-        self._weight = reorder(weight, _PACKED_FOR) if self._is_packed else weight
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR) if self._is_packed else weight
         self.num_bytes = weight.nbytes + (0 if bias is None else bias.nbytes)
 
     def __call__(self, inputs: Tensor) -> Tensor:

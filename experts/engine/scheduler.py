@@ -12,8 +12,8 @@ from experts.engine.sequence import Scheduled, Sequence
 class Scheduler:
     """Continuous batching without phases: every step, each sequence catches up with its tokens as far as limits allow.
 
-    Running sequences go first, then waiting ones are admitted: by priority, and among equals from the flow that has
-    been given the fewest tokens. When blocks run out, the sequence that would be served last gives up its blocks and
+    Running sequences go first, then waiting ones are admitted: from the flow that has been given the fewest tokens, and
+    of one flow by priority. When blocks run out, the sequence that would be served last gives up its blocks and
     waits; it starts again from what is still cached.
     """
 
@@ -81,8 +81,8 @@ class Scheduler:
         assert set(self._served) == {one.share.flow for one in (*self._running, *self._waiting)}
         self._blocks.check_integrity(self._running)
 
-    def _order(self, sequence: Sequence) -> tuple[float, int, int]:
-        return -sequence.share.priority, self._served[sequence.share.flow], sequence.id
+    def _order(self, sequence: Sequence) -> tuple[int, float, int]:
+        return self._served[sequence.share.flow], -sequence.share.priority, sequence.id
 
     def _admit(self, budget: int) -> Iterator[Scheduled]:
         for sequence in sorted(self._waiting, key=self._order):

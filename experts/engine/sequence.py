@@ -11,9 +11,9 @@ class Share:
     """Whose turn it is when not all can run."""
 
     flow: str = ""
-    """Whom a sequence belongs to, for instance a run; flows of one priority get equal shares."""
+    """Whom a sequence belongs to, for instance a run; flows get equal shares."""
     priority: float = 0.0
-    """A higher one goes first, for instance the steps on a run's critical path."""
+    """Within its flow: a higher one goes first, for instance the steps on a run's critical path."""
 
 
 EQUAL = Share()

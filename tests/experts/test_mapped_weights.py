@@ -51,6 +51,17 @@ def test_a_loaded_backbone_leaves_embeddings_and_upper_layers_in_the_file(
     assert loaded.hash == backbone.hash
 
 
+def test_files_of_another_content_are_not_used(model_directory: Path, backbone: Backbone) -> None:
+    other = {name: tensor + 1 for name, tensor in backbone.model.state_dict().items()}
+    save_file({name: tensor.clone() for name, tensor in other.items()}, model_directory / "model_old.safetensors")
+
+    loaded = load_backbone(BackboneConfig(str(model_directory), backbone.num_shared_layers, "float32"))
+
+    assert loaded.hash == backbone.hash
+    name = "mlp.up_proj.weight"
+    assert torch.equal(loaded.layers[3].get_parameter(name), backbone.layers[3].get_parameter(name))
+
+
 def test_weights_of_another_type_stay_in_memory(model_directory: Path) -> None:
     loaded = load_backbone(BackboneConfig(str(model_directory), 2, "bfloat16"))
 

@@ -19,7 +19,7 @@ async def test_nothing_is_left_behind(
     save_expert(low_rank_expert(backbone, "law"), tmp_path / "law")
     limits = SchedulerConfig(max_running=6, max_step_tokens=64, max_chunk_tokens=32)
     config = engine_config(
-        model_directory, tmp_path / "experts", scheduler=limits, max_sequences=10, cache_bytes=400_000
+        model_directory, tmp_path / "experts", scheduler=limits, max_sequences=10, cache_bytes=400_000, expert_bytes=1
     )
     engine = await AsyncEngine.start(config)
 

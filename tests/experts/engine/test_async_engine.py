@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,12 +11,14 @@ from experts.backbone import Backbone
 from experts.checkpoint import save_expert
 from experts.engine.async_engine import AsyncEngine
 from experts.engine.events import TokenEvent
+from experts.engine.model_runner import ModelRunner
 from experts.errors import (
     CheckpointError,
     EngineBusy,
     EngineClosed,
     ExpertDetached,
     GrammarError,
+    PromptInvalid,
     PromptTooLong,
     UnknownExpert,
 )
@@ -205,15 +208,31 @@ async def test_a_detached_expert_can_end_its_sequences_at_once(engine: AsyncEngi
     assert len([event async for event in general]) > 0, "the others go on"
 
 
-async def test_a_prefetched_expert_is_in_memory_before_it_is_asked(engine: AsyncEngine) -> None:
-    before = (await engine.metrics()).expert_bytes
+@pytest.mark.parametrize("prompt", [[], [264], [-1]])
+async def test_token_ids_that_the_model_does_not_know_are_refused(engine: AsyncEngine, prompt: list[int]) -> None:
+    with pytest.raises(PromptInvalid, match="from 0 to 263"):
+        async for _ in engine.generate("law", prompt, SamplingParams()):
+            pass
 
-    await asyncio.gather(engine.prefetch("law"), engine.prefetch("law"))
 
-    assert (await engine.metrics()).expert_bytes > before
-    assert ids_of(await collect(engine, "law", SamplingParams(max_tokens=3)))
-    with pytest.raises(UnknownExpert):
-        await engine.prefetch("finance")
+async def test_an_empty_candidate_is_refused_and_the_others_are_ended(engine: AsyncEngine) -> None:
+    with pytest.raises(PromptInvalid, match="empty"):
+        await engine.score("law", TASK, ["a", "b", "", "c"])
+
+    await engine.metrics()  # what was asked before it has been done
+    assert engine._engine.num_sequences == 0  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_step_that_breaks_ends_its_sequences_and_no_others(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = ids_of(await collect(engine, "law", SamplingParams(max_tokens=4)))
+    with monkeypatch.context() as broken:
+        broken.setattr(ModelRunner, "run", Mock(side_effect=IndexError("broken")))
+        with pytest.raises(IndexError, match="broken"):
+            await collect(engine, "law", SamplingParams())
+
+    assert ids_of(await collect(engine, "law", SamplingParams(max_tokens=4))) == expected
 
 
 async def test_metrics_count_tokens_by_expert_and_what_was_reused(engine: AsyncEngine) -> None:

@@ -29,9 +29,10 @@ def test_what_a_layer_asks_of_the_attention_is_taken_over() -> None:
     assert layer.kind.scaling == pytest.approx(8**-0.5)
 
 
-def test_a_layer_that_computes_something_else_is_not_fused() -> None:
+@pytest.mark.parametrize("index", [1, 3], ids=["shared", "upper"])
+def test_a_model_with_a_layer_that_computes_something_else_is_not_fused(index: int) -> None:
     backbone = make_backbone()
-    layer: Any = backbone.layers[1]
+    layer: Any = backbone.layers[index]
     original = layer.forward
 
     def weaker(_: nn.Module, hidden_states: torch.Tensor, **more: Any) -> torch.Tensor:

@@ -69,9 +69,18 @@ def test_an_expert_in_use_is_never_let_go(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, expert_bytes=1)
     load(pool, "law", "math")
 
-    pool.unload({pool.registry.get("law").card.key})
+    pool.unload({pool.registry.get("law").card.key, pool.registry.get("math").card.key})
 
-    assert in_memory(pool) == {"law"}
+    assert in_memory(pool) == {"law", "math"}
+
+
+def test_the_most_recent_expert_stays_for_whoever_had_it_loaded(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, expert_bytes=1)
+    load(pool, "law", "math")
+
+    pool.unload(set())
+
+    assert in_memory(pool) == {"math"}
 
 
 @pytest.mark.parametrize("form", ["merged", "compact"])

@@ -60,6 +60,19 @@ def test_a_higher_priority_goes_first() -> None:
     assert step(scheduler) == {2: 6}
 
 
+def test_priority_counts_within_a_flow_only() -> None:
+    """Else a run with a long way to go would keep out all others."""
+    scheduler = make_scheduler(max_running=1, max_step_tokens=8)
+    scheduler.add(make_sequence(1, 8, share=Share("long", priority=5.0)))
+    scheduler.add(make_sequence(2, 8, share=Share("long", priority=9.0)))
+    scheduler.add(make_sequence(3, 8, share=Share("short")))
+    assert step(scheduler) == {2: 8}
+
+    scheduler.remove(scheduler.running[0])
+
+    assert step(scheduler) == {3: 8}
+
+
 def test_flows_get_equal_shares() -> None:
     """A flow with many sequences does not keep out one with few."""
     scheduler = make_scheduler(max_step_tokens=8)

@@ -1,4 +1,4 @@
-"""The engine on the real SmolLM2 with the shipped experts, in the processor's own type, all in one batch.
+"""The shipped experts on the real SmolLM2, loaded in both forms, in the processor's own type, all in one batch.
 
 In bfloat16 two tokens can be equally likely to transformers itself. A token that differs from transformers' is accepted
 only where transformers finds the two within two roundings of its logits; what follows it is compared with what
