@@ -48,6 +48,15 @@ def test_a_prepared_head_gives_the_same(model: Backbone) -> None:
     torch.testing.assert_close(prepared(model.head)(hidden), model.head(hidden), atol=0.05, rtol=0.05)
 
 
+@pytest.mark.parametrize("num_rows", [1, 16, 17, 33, 64, 65, 100])
+def test_any_number_of_rows_gives_as_many(model: Backbone, num_rows: int) -> None:
+    hidden = torch.randn(1, num_rows, model.embeddings.shape[1], dtype=model.embeddings.dtype)
+
+    found = prepared(model.head)(hidden)
+
+    torch.testing.assert_close(found, model.head(hidden), atol=0.05, rtol=0.05)
+
+
 def test_an_input_is_not_mistaken_for_the_one_before(backbone: Backbone) -> None:
     prepare(backbone.layers)
     up, gate = (backbone.layers[0].get_submodule(f"mlp.{name}") for name in ("up_proj", "gate_proj"))
