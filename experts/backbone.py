@@ -112,6 +112,11 @@ class Backbone:
         return replace(self, mapped=mapped)
 
     @property
+    def num_bytes(self) -> int:
+        """Of the whole original model."""
+        return sum(parameter.nbytes for parameter in self.model.parameters())
+
+    @property
     def is_tied(self) -> bool:
         """Whether the output projection's weight is the embeddings."""
         return getattr(self.head, "weight", None) is self.embeddings

@@ -46,7 +46,7 @@ class EngineConfig:
     expert_form: ExpertForm = "merged"
     """In memory. `merged`: each expert has its own upper layers; fastest for one expert at a time. `compact`: low-rank
     experts share the backbone's upper layers and keep their deltas, 3 MB instead of 50 at rank 16 of the embedded
-    backbone; fastest for several at a time."""
+    backbone; faster for many at a time."""
     expert_bytes: int | None = None
     """Of experts in memory; the least recently used ones that nobody uses make room. None: all that were used stay."""
     num_threads: int | None = None

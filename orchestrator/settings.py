@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from experts.config import ExpertForm
 from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS
 from orchestrator.errors import SettingsInvalidError
 
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = Field(default=4, ge=1)
     run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a finished run is kept."""
-    expert_form: Literal["merged", "compact"] = "merged"
+    expert_form: ExpertForm = "merged"
     """In memory: each expert's own upper layers, or deltas beside layers that all share."""
     expert_bytes: int | None = Field(default=None, ge=1)
     """Of experts in memory; the least recently used ones make room. None keeps all that were used."""

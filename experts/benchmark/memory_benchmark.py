@@ -60,7 +60,7 @@ def _in_new_process(function: Callable[..., Result], *arguments: object) -> Resu
 def _measure(config: EngineConfig, num_experts: int, folder: Path) -> tuple[int, int, int]:
     """Bytes of weights, of the process, and of one model."""
     backbone = load_backbone(config.backbone)
-    model = sum(parameter.nbytes for parameter in backbone.model.parameters())
+    model = backbone.num_bytes
     benchmark = EngineBenchmark(backbone, config, folder, num_experts)
     backbone.release()
     return benchmark.weight_bytes, resident_bytes(), model

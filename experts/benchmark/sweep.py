@@ -34,7 +34,7 @@ def sweep(config: EngineConfig) -> Iterator[Point]:
         for form in FORMS:
             with TemporaryDirectory(prefix="ccoe-sweep-") as folder:
                 backbone = load_backbone(config.backbone)
-                model_bytes = sum(parameter.nbytes for parameter in backbone.model.parameters())
+                model_bytes = backbone.num_bytes
                 benchmark = EngineBenchmark(backbone, replace(config, expert_form=form), Path(folder), number)
                 yield Point(form, number, benchmark.mixed().tokens_per_second, benchmark.weight_bytes)
                 if form == "merged":

@@ -92,7 +92,7 @@ class AsyncEngine:
         """Stream an expert's answer, or all `params.n` of them, mixed; closing the iterator cancels it.
 
         Each answer ends with its own usage, and all count as sequences. Raises UnknownExpert, PromptTooLong,
-        GrammarError, CheckpointError, ExpertDetached, EngineBusy or EngineClosed.
+        PromptInvalid, GrammarError, CheckpointError, ExpertDetached, EngineBusy or EngineClosed.
         """
         num_running = params.n
         with self._admitted(num_running):

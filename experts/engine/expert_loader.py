@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from experts.backbone import Backbone
 from experts.checkpoint import load_expert
 from experts.config import ExpertForm
+from experts.engine import attention
 from experts.engine.attention import AttentionKind
 from experts.engine.fused_layer import FusedLayer, agrees, try_layers
 from experts.engine.low_rank import Delta
@@ -33,7 +34,10 @@ class ExpertLoader:
 
     def __init__(self, backbone: Backbone, form: ExpertForm) -> None:
         self._backbone = backbone
+        attention.register()
+        backbone.model.set_attn_implementation(attention.NAME)
         trials = try_layers(backbone)
+        # a copy of the upper layers even if experts are merged: their form has to be tried too
         shared, upper = backbone.layers[: backbone.num_shared_layers], self._own_copy()
         prepare(shared)
         self._kinds: list[AttentionKind] | None = None if trials is None else [trial.kind for trial in trials]
@@ -87,8 +91,8 @@ class ExpertLoader:
         layers = [_adapted(layer, expert, first + index) for index, layer in enumerate(base)]
         parts = {id(part.product): part for layer in layers for part in layer.modules() if isinstance(part, Part)}
         deltas = [part.product.delta for part in parts.values()]
-        num_bytes = sum(delta.num_bytes for delta in deltas if delta is not None)
-        return LoadedExpert(self._fused(nn.ModuleList(layers), first), num_bytes)
+        of_deltas = sum(delta.num_bytes for delta in deltas if delta is not None)
+        return LoadedExpert(self._fused(nn.ModuleList(layers), first), of_deltas)
 
     def _fused(self, layers: nn.ModuleList, first: int) -> nn.ModuleList:
         if self._kinds is None:

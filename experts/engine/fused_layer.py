@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experts.backbone import Backbone
-from experts.engine import attention
 from experts.engine.attention import AttentionBatch, AttentionKind
 from experts.engine.projections import GROUPS, Part, Product
 from experts.engine.rotation import Rotation
@@ -116,9 +115,10 @@ class Trial:
 
 @torch.inference_mode()
 def try_layers(backbone: Backbone) -> list[Trial] | None:
-    """Run every layer, before it is prepared, with an attention that only notes; None if one has another structure."""
-    attention.register()
-    backbone.model.set_attn_implementation(attention.NAME)
+    """Run every layer with an attention that only notes; None if one has another structure.
+
+    The layers are not prepared yet, and the paged attention is set.
+    """
     base: Any = backbone.model.base_model
     if not hasattr(base, "rotary_emb") or not all(_has_common_parts(layer) for layer in backbone.layers):
         return None

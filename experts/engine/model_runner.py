@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from experts.backbone import Backbone
-from experts.engine import attention, fused_layer
+from experts.engine import fused_layer
 from experts.engine.attention import AttentionBatch
 from experts.engine.batch import TablePart, lay_out, slots_of
 from experts.engine.fused_layer import FusedLayer, LayerRows
@@ -50,8 +50,6 @@ class ModelRunner:
         head: nn.Module,
         upper_layers: Callable[[ExpertKey], nn.ModuleList],
     ) -> None:
-        attention.register()
-        backbone.model.set_attn_implementation(attention.NAME)
         self._cache, self._upper_layers = cache, upper_layers
         num_shared, num_upper = backbone.num_shared_layers, backbone.num_layers - backbone.num_shared_layers
         passing = Passing()

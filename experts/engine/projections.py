@@ -45,7 +45,7 @@ class Weights:
 
 
 def _row_step(num_rows: int) -> int:
-    """Numbers of rows are rounded up to a multiple of it: oneDNN keeps half a megabyte of code for each it has seen."""
+    """Numbers of rows are rounded up to a multiple of it: each that oneDNN has seen costs half a megabyte for good."""
     return 1 if num_rows <= 16 else 16 if num_rows <= 64 else 32
 
 
