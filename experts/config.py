@@ -6,6 +6,7 @@ from typing import Literal
 
 Dtype = Literal["auto", "bfloat16", "float32"]
 ExpertForm = Literal["merged", "compact"]
+DecodeWeights = Literal["full", "int4"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class EngineConfig:
     """In memory. `merged`: each expert has its own upper layers; fastest for one expert at a time. `compact`: low-rank
     experts share the backbone's upper layers and keep their deltas, 3 MB instead of 50 at rank 16 of the embedded
     backbone; faster for many at a time."""
+    decode_weights: DecodeWeights = "full"
+    """`int4`: layers that all share are kept in four bits too, and up to four rows are multiplied with those: for a
+    single user, at a quarter more memory for these layers. Nearly exact for a backbone from a Q4_1 file, as the
+    embedded one is."""
     expert_bytes: int | None = None
     """Of experts in memory; the least recently used ones that nobody uses make room. None: all that were used stay."""
     num_threads: int | None = None

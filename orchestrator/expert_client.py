@@ -78,6 +78,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[ExpertHost]:
         backbone,
         experts_dir=settings.experts_dir,
         expert_form=settings.expert_form,
+        decode_weights=settings.decode_weights,
         expert_bytes=settings.expert_bytes,
         num_threads=settings.num_threads,
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from experts.config import ExpertForm
+from experts.config import DecodeWeights, ExpertForm
 from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS
 from orchestrator.errors import SettingsInvalidError
 
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a finished run is kept."""
     expert_form: ExpertForm = "merged"
+    decode_weights: DecodeWeights = "full"
     """In memory: each expert's own upper layers, or deltas beside layers that all share."""
     expert_bytes: int | None = Field(default=None, ge=1)
     """Of experts in memory; the least recently used ones make room. None keeps all that were used."""

@@ -37,7 +37,7 @@ class Sitting:
         """Ours to theirs, by what is compared; without a peer that was not measured."""
         pairs = [(f"{form} mixed", peer) for form in FORMS for peer in ("peft mixed", "transformers mixed")]
         pairs += [(f"{form} mixed", f"{form} one expert") for form in FORMS]
-        pairs += [(f"{form} one stream", "transformers one stream") for form in FORMS]
+        pairs += [(f"{form} one stream{how}", "transformers one stream") for form in FORMS for how in ("", ", int4")]
         pairs += [("merged growing", peer) for peer in ("peft growing", "transformers growing")]
         found = self.throughput
         speed = {
@@ -89,6 +89,9 @@ def _ours(config: EngineConfig, folder: Path, sitting: Sitting) -> Iterator[tupl
         if form == "merged":
             yield f"{form} growing", benchmark.hand_off
             sitting.hand_over = benchmark.hand_over()
+        formed = replace(formed, decode_weights="int4")
+        benchmark = EngineBenchmark(load_backbone(config.backbone), formed, folder / f"{form}-int4", 1)
+        yield f"{form} one stream, int4", benchmark.one_stream
 
 
 def _peers(config: EngineConfig) -> Iterator[tuple[str, Callable[[], Throughput]]]:

@@ -4,12 +4,15 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
-from experts.engine.kv_cache import KVCache
+from experts.engine import kernels
+from experts.engine.kv_cache import KVCache, LayerCache
+from experts.engine.operations import number_like
 from experts.engine.rotation import Rotation
 
 NAME = "ccoe_paged"
@@ -34,6 +37,8 @@ class Span:
     """In the batch; sequence by sequence."""
     positions: Tensor
     """`[num_sequences, num_rows]`: of each row in its own sequence."""
+    blocks: Tensor
+    """`[num_sequences, num_blocks]`: of the cache, which hold their keys and values."""
     cache_rows: Tensor
     """`[num_sequences * num_kv_heads * num_blocks]`: where the cache keeps their keys and values."""
     num_cached: int
@@ -73,6 +78,32 @@ class AttentionBatch:
         if key not in self.rotations:
             self.rotations[key] = Rotation.of(position_embeddings)
         return self.rotations[key]
+
+    def attend_heads(
+        self, layer: int, heads: Tensor, num_kv_heads: int, rotation: Rotation, kind: AttentionKind
+    ) -> Tensor:
+        """As `attend`, for heads `[num_rows, num_heads + 2 * num_kv_heads, head_dim]` not turned yet.
+
+        The result is `[num_rows, num_heads * head_dim]`.
+        """
+        like = number_like(heads) if kind.softcap is None else None
+        if like is None or len(self.spans) > 1 or self.spans[0].num_sequences < heads.shape[0]:
+            return self.attend(layer, *rotation.split(heads, num_kv_heads), kind).flatten(1)
+        return self._decode(like, self.cache.layers[layer], heads, rotation, kind)
+
+    def _decode(self, like: Any, cache: LayerCache, heads: Tensor, rotation: Rotation, kind: AttentionKind) -> Tensor:
+        """One row of each sequence, compiled."""
+        (num_rows, num_heads, size), blocks = heads.shape, self.spans[0].blocks
+        num_kv_heads, block_size, num_blocks = cache.num_kv_heads, cache.block_size, blocks.shape[1]
+        num_groups = num_heads // num_kv_heads - 2
+        scratch = torch.empty(kernels.attend_scratch(num_groups, size, block_size, num_blocks))
+        out = heads.new_empty(num_rows, num_kv_heads * num_groups * size)
+        tensors = (heads, rotation.cos, rotation.sin, cache.keys, cache.values, self.slots)
+        tensors = (*tensors, blocks, self.spans[0].positions, scratch, out)
+        addresses = [tensor.data_ptr() for tensor in tensors]
+        sizes = (num_rows, kind.sliding_window or 0, num_kv_heads, num_groups, size, block_size, num_blocks)
+        kernels.attend(like, np.float32(kind.scaling), *addresses, *sizes)
+        return out
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, kind: AttentionKind) -> Tensor:
         """Write keys and values `[num_rows, num_kv_heads, head_dim]` to the cache, attend to all that is cached.

@@ -48,6 +48,7 @@ def slots_of(cache: KVCache, parts: Many[TablePart]) -> Tensor:
 
 def _span(cache: KVCache, parts: Many[TablePart], rows: slice) -> Span:
     num_blocks = max(-(-positions.stop // cache.block_size) for _, positions in parts)
-    blocks = [(table.blocks[:num_blocks] + [0] * num_blocks)[:num_blocks] for table, _ in parts]
+    tables = [(table.blocks[:num_blocks] + [0] * num_blocks)[:num_blocks] for table, _ in parts]
     positions = cache.tensor([list(positions) for _, positions in parts])
-    return Span(rows, positions, cache.head_rows(cache.tensor(blocks)), num_blocks * cache.block_size)
+    blocks = cache.tensor(tables)
+    return Span(rows, positions, blocks, cache.head_rows(blocks), num_blocks * cache.block_size)

@@ -87,11 +87,11 @@ class BlockManager:
         return min(self.backbone.num_blocks, self.upper.num_blocks) * self.block_size
 
     def take_cached_prefix(self, sequence: Sequence) -> None:
-        """Let a sequence without blocks hold what is cached of its prefix, as far as it wants no logits."""
-        num_blocks = sequence.first_wanted // self.block_size
-        self._take(sequence, sequence.backbone, self.backbone, num_blocks)
+        """Let a sequence without blocks hold what is cached of it; of the upper layers, as far as it wants no logits."""
+        self._take(sequence, sequence.backbone, self.backbone, sequence.num_tokens // self.block_size)
         # new tokens need the lower layers of the prefix too, so the upper layers' part cannot be longer
-        self._take(sequence, sequence.upper, self.upper, len(sequence.backbone.blocks))
+        num_blocks = min(len(sequence.backbone.blocks), sequence.first_wanted // self.block_size)
+        self._take(sequence, sequence.upper, self.upper, num_blocks)
 
     def allocate(self, sequence: Sequence, num_tokens: int) -> bool:
         """Make room for the first `num_tokens` in both pools. False, and nothing is done, if there is too little."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experts.backbone import Backbone
 from experts.checkpoint import load_expert
-from experts.config import ExpertForm
+from experts.config import DecodeWeights, ExpertForm
 from experts.engine import attention
 from experts.engine.attention import AttentionKind
 from experts.engine.fused_layer import FusedLayer, agrees, try_layers
@@ -32,14 +32,17 @@ class LoadedExpert:
 class ExpertLoader:
     """Prepares a backbone's layers for the engine, and makes experts for them. Takes the backbone's own for it."""
 
-    def __init__(self, backbone: Backbone, form: ExpertForm) -> None:
-        self._backbone = backbone
+    def __init__(self, backbone: Backbone, form: ExpertForm, decode_weights: DecodeWeights = "full") -> None:
+        self._backbone, four_bit = backbone, decode_weights == "int4"
         attention.register()
         backbone.model.set_attn_implementation(attention.NAME)
         trials = try_layers(backbone)
         # a copy of the upper layers even if experts are merged: their form has to be tried too
-        shared, upper = backbone.layers[: backbone.num_shared_layers], self._own_copy()
-        prepare(shared)
+        shared, upper = (
+            backbone.layers[: backbone.num_shared_layers],
+            self._own_copy(four_bit=four_bit and form == "compact"),
+        )
+        prepare(shared, four_bit=four_bit)
         self._kinds: list[AttentionKind] | None = None if trials is None else [trial.kind for trial in trials]
         self.shared_layers = self._fused(shared, 0)
         tried = [*self.shared_layers, *self._fused(upper, len(shared))]
@@ -78,9 +81,9 @@ class ExpertLoader:
     def _originals(self) -> nn.ModuleList:
         return self._backbone.layers[self._backbone.num_shared_layers :]
 
-    def _own_copy(self) -> nn.ModuleList:
+    def _own_copy(self, *, four_bit: bool = False) -> nn.ModuleList:
         layers = copy.deepcopy(self._originals)
-        prepare(layers)
+        prepare(layers, four_bit=four_bit)
         self._backbone.release()
         return layers
 

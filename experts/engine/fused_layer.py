@@ -5,19 +5,17 @@ Mistral, Qwen and many others are made of. Whether a layer has this form is trie
 with that of transformers' own forward, and a model with a layer that differs is run by transformers.
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from experts.backbone import Backbone
 from experts.engine.attention import AttentionBatch, AttentionKind
+from experts.engine.operations import Gate, Norm
 from experts.engine.projections import GROUPS, Part, Product
 from experts.engine.rotation import Rotation
 
@@ -37,9 +35,9 @@ class FusedLayer(nn.Module):
         self.head_dim = int(layer.self_attn.head_dim)
         self.num_heads = layer.self_attn.q_proj.out_features // self.head_dim
         self.num_kv_heads = layer.self_attn.k_proj.out_features // self.head_dim
-        self.input_norm, self.attended_norm = (_norm(layer, n) for n in ("input_layernorm", "post_attention_layernorm"))
+        self.input_norm, self.attended_norm = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
         self.query_norm, self.key_norm = (getattr(layer.self_attn, name, None) for name in ("q_norm", "k_norm"))
-        self.activation = layer.mlp.act_fn
+        self.gate = Gate(layer.mlp.act_fn)
 
     def forward(
         self, hidden_states: Tensor, *, batch: AttentionBatch, position_embeddings: tuple[Tensor, Tensor], **_: Any
@@ -59,14 +57,11 @@ class LayerRows:
 
 def run(segments: Many[LayerRows], hidden: Tensor, rotation: Rotation, batch: AttentionBatch) -> Tensor:
     """One layer over all segments, which cover hidden `[num_rows, hidden]` in order; attention is one for all."""
+    layer = segments[0].layer
     groups = [_Group(list(group)) for _, group in groupby(segments, key=lambda one: id(one.layer.qkv.weights))]
-    first = segments[0].layer
-    heads = _joined([group.heads(hidden[group.rows]) for group in groups])
-    num_keys_end = first.num_heads + first.num_kv_heads
-    rotated = rotation.apply(heads[:, :num_keys_end])
-    query, key = rotated[:, : first.num_heads], rotated[:, first.num_heads :]
-    attended = batch.attend(first.index, query, key, heads[:, num_keys_end:], first.kind).flatten(1)
-    return _joined([group.finish(hidden[group.rows], attended[group.rows]) for group in groups])
+    heads = _joined([group.heads(group.of(hidden)) for group in groups])
+    attended = batch.attend_heads(layer.index, heads, layer.num_kv_heads, rotation, layer.kind)
+    return _joined([group.finish(group.of(hidden), group.of(attended)) for group in groups])
 
 
 class _Group:
@@ -78,10 +73,14 @@ class _Group:
         self._layer = segments[0].layer
         self._members = [(one.layer, slice(one.rows.start - start, one.rows.stop - start)) for one in segments]
 
+    def of(self, rows: Tensor) -> Tensor:
+        """This group's part of all rows."""
+        return rows if self.rows.stop - self.rows.start == rows.shape[0] else rows[self.rows]
+
     def heads(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, `[num_rows, num_heads + 2 * num_kv_heads, head_dim]`."""
         layer = self._layer
-        heads = self._project("qkv", layer.input_norm(hidden)).view(len(hidden), -1, layer.head_dim)
+        heads = self._project("qkv", layer.input_norm(hidden)[1]).view(hidden.shape[0], -1, layer.head_dim)
         if layer.query_norm is None or layer.key_norm is None:
             return heads
         query, key, value = heads.split([layer.num_heads, layer.num_kv_heads, layer.num_kv_heads], dim=1)
@@ -90,9 +89,8 @@ class _Group:
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
         """What follows attention, `[num_rows, hidden]`."""
         layer = self._layer
-        hidden = hidden + self._project("output", attended)
-        gate, up = self._project("gate_up", layer.attended_norm(hidden)).chunk(2, dim=-1)
-        return hidden + self._project("down", layer.activation(gate) * up)
+        hidden, normed = layer.attended_norm(hidden, self._project("output", attended))
+        return hidden + self._project("down", layer.gate(self._project("gate_up", normed)))
 
     def _project(self, name: str, inputs: Tensor) -> Tensor:
         product: Product = getattr(self._layer, name)
@@ -150,6 +148,11 @@ class _Noting:
 
     kinds: list[AttentionKind] = field(default_factory=list[AttentionKind])
 
+    def attend_heads(
+        self, layer: int, heads: Tensor, num_kv_heads: int, rotation: Rotation, kind: AttentionKind
+    ) -> Tensor:
+        return self.attend(layer, *rotation.split(heads, num_kv_heads), kind).flatten(1)
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, kind: AttentionKind) -> Tensor:
         self.kinds.append(kind)
         return query + (key + 2 * value).repeat_interleave(query.shape[1] // key.shape[1], dim=1)
@@ -172,15 +175,6 @@ def _product(layer: Any, group: int) -> Product:
     parent, names = GROUPS[group]
     part: Part = getattr(getattr(layer, parent), names[0])
     return part.product
-
-
-def _norm(layer: Any, name: str) -> Callable[[Tensor], Tensor]:
-    """Root mean square norm as one call, where the module looks like one."""
-    norm: Any = getattr(layer, name)
-    if not hasattr(norm, "variance_epsilon"):
-        return norm
-    weight, eps = norm.weight, norm.variance_epsilon
-    return partial(functional.rms_norm, normalized_shape=weight.shape, weight=weight, eps=eps)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -26,11 +26,11 @@ class LayerCache:
     def __init__(self, num_blocks: int, block_size: int, shape: LayerShape, like: Tensor) -> None:
         self.num_kv_heads, self.head_dim, self.block_size = shape.num_kv_heads, shape.head_dim, block_size
         size = (num_blocks * shape.num_kv_heads, block_size, shape.head_dim)
-        self._keys, self._values = like.new_zeros(size), like.new_zeros(size)
+        self.keys, self.values = like.new_zeros(size), like.new_zeros(size)
 
     def write(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
         """Keep `[num_tokens, num_kv_heads, head_dim]` at slots `[num_tokens * num_kv_heads]`, token by token."""
-        for kept, new in ((self._keys, keys), (self._values, values)):
+        for kept, new in ((self.keys, keys), (self.values, values)):
             kept.view(-1, self.head_dim).index_copy_(0, slots, new.reshape(-1, self.head_dim))
 
     def read(self, rows: Tensor, num_sequences: int) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ class LayerCache:
         rows: `[num_sequences * num_kv_heads * num_blocks]`.
         """
         shape = (num_sequences, self.num_kv_heads, -1, self.head_dim)
-        return self._keys.index_select(0, rows).view(shape), self._values.index_select(0, rows).view(shape)
+        return self.keys.index_select(0, rows).view(shape), self.values.index_select(0, rows).view(shape)
 
 
 class KVCache:

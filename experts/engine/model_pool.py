@@ -22,7 +22,7 @@ class ModelPool:
     def __init__(self, backbone: Backbone, registry: Registry, config: EngineConfig) -> None:
         self.backbone, self.registry = backbone, registry
         registry.add(Entry(general_expert(backbone).card, None))  # its hash is taken before the layers are prepared
-        self.loader = ExpertLoader(backbone, config.expert_form)
+        self.loader = ExpertLoader(backbone, config.expert_form, config.decode_weights)
         self._budget = config.expert_bytes
         self._loaded: OrderedDict[ExpertKey, LoadedExpert] = OrderedDict()
         """Least recently used first."""

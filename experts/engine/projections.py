@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from experts.engine.four_bit import MOST_ROWS, FourBit, fits
 from experts.engine.low_rank import Delta
 
 GROUPS = (
@@ -27,21 +28,28 @@ _PACKED_FOR = 16
 class Weights:
     """The weights of one product, `[out, in]`, in the layout that is fastest on their device."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, four_bit: bool = False) -> None:
         self.num_outputs, self._bias = len(weight), bias
         self._is_packed = can_pack(weight)
+        self._four_bit = FourBit(weight) if four_bit and self._is_packed and fits(weight) else None
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR) if self._is_packed else weight
         self.num_bytes = weight.nbytes + (0 if bias is None else bias.nbytes)
+        self.num_bytes += 0 if self._four_bit is None else self._four_bit.num_bytes
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if not self._is_packed:
             return functional.linear(inputs, self._weight, self._bias)
-        rows = inputs.reshape(-1, inputs.shape[-1])
-        num_rows, missing = len(rows), -len(rows) % _row_step(len(rows))
-        if missing:
-            rows = functional.pad(rows, (0, 0, 0, missing))
-        output = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
-        return output[:num_rows].view(*inputs.shape[:-1], self.num_outputs)
+        num_rows = inputs.shape[:-1].numel()
+        if self._four_bit is not None and num_rows <= MOST_ROWS:
+            output = self._four_bit(inputs.reshape(num_rows, -1)).view(*inputs.shape[:-1], self.num_outputs)
+            return output if self._bias is None else output + self._bias
+        if missing := -num_rows % _row_step(num_rows):
+            rows = functional.pad(inputs.reshape(num_rows, -1), (0, 0, 0, missing))
+            return self._packed(rows)[:num_rows].view(*inputs.shape[:-1], self.num_outputs)
+        return self._packed(inputs)
+
+    def _packed(self, inputs: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self._bias, "none", [], "")
 
 
 def _row_step(num_rows: int) -> int:
@@ -95,8 +103,8 @@ class Part(nn.Linear):
         return output if self._is_whole else output[..., self._rows]
 
 
-def prepare(layers: Iterable[nn.Module]) -> None:
-    """Prepare the projections of decoder layers in place, where a layer has them.
+def prepare(layers: Iterable[nn.Module], *, four_bit: bool = False) -> None:
+    """Prepare the projections of decoder layers in place, where a layer has them; in four bits too, for few rows.
 
     Modules and weights keep names and shapes. A weight that has been packed is given up: what is left of it has no data
     (device "meta").
@@ -106,13 +114,13 @@ def prepare(layers: Iterable[nn.Module]) -> None:
             parent: Any = getattr(layer, parent_name, None)
             linears = [getattr(parent, name, None) for name in names]
             if all(isinstance(linear, nn.Linear) for linear in linears):
-                for name, part in zip(names, _parts(linears), strict=True):
+                for name, part in zip(names, _parts(linears, four_bit), strict=True):
                     setattr(parent, name, part)
 
 
 def prepared(head: nn.Module) -> nn.Module:
     """The output projection, prepared."""
-    return _parts([head])[0] if isinstance(head, nn.Linear) else head
+    return _parts([head], four_bit=False)[0] if isinstance(head, nn.Linear) else head
 
 
 def num_bytes(module: nn.Module) -> int:
@@ -134,12 +142,12 @@ def can_pack(weight: Tensor) -> bool:
     )
 
 
-def _parts(linears: Many[Any]) -> list[Part]:
+def _parts(linears: Many[Any], four_bit: bool) -> list[Part]:
     """Parts of one product. Unpacked, their weights are views of the product's."""
     sizes = [linear.out_features for linear in linears]
     weight = torch.cat([linear.weight for linear in linears]) if len(linears) > 1 else linears[0].weight.detach()
     bias = None if linears[0].bias is None else torch.cat([linear.bias for linear in linears])
-    product = Product(Weights(weight, bias))
+    product = Product(Weights(weight, bias, four_bit=four_bit))
     if can_pack(weight):
         weight = weight.to("meta")
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]

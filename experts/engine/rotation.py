@@ -19,8 +19,12 @@ class Rotation:
         """From transformers' pair, `[1, num_rows, head_dim]` each."""
         cos, sin = (tensor[0][:, None] for tensor in position_embeddings)
         half = sin.shape[-1] // 2
-        return cls(cos, torch.cat([-sin[..., :half], sin[..., half:]], dim=-1))
+        return cls(cos.contiguous(), torch.cat([-sin[..., :half], sin[..., half:]], dim=-1))
 
-    def apply(self, heads: Tensor) -> Tensor:
-        """`[num_rows, num_heads, head_dim]`: the two halves of a head are turned against each other."""
-        return (heads * self.cos).addcmul_(heads.roll(heads.shape[-1] // 2, -1), self.sin)
+    def split(self, heads: Tensor, num_kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, turned, and values, of `[num_rows, num_heads + 2 * num_kv_heads, head_dim]`."""
+        num_keys_end = heads.shape[1] - num_kv_heads
+        turned = heads[:, :num_keys_end]
+        turned = (turned * self.cos).addcmul_(turned.roll(heads.shape[-1] // 2, -1), self.sin)
+        num_heads = num_keys_end - num_kv_heads
+        return turned[:, :num_heads], turned[:, num_heads:], heads[:, num_keys_end:]

@@ -36,7 +36,7 @@ TOKENS = list(range(10))
         (TOKENS, LAW, (8, 8)),
         (TOKENS, MATH, (8, 0)),
         (TOKENS, LAW_2, (8, 0)),
-        (TOKENS[:8], LAW, (4, 4)),  # the last token is computed again, its logits are wanted
+        (TOKENS[:8], LAW, (8, 4)),  # logits of the last token are wanted: the upper layers compute it again
         ([*TOKENS[:7], 99, 8, 9], LAW, (4, 4)),
         ([99, *TOKENS[1:]], LAW, (0, 0)),
         ([*TOKENS[4:8], *TOKENS[4:8]], LAW, (0, 0)),  # the same tokens behind others are another prefix
