@@ -87,7 +87,7 @@ class BlockManager:
         return min(self.backbone.num_blocks, self.upper.num_blocks) * self.block_size
 
     def take_cached_prefix(self, sequence: Sequence) -> None:
-        """Let a sequence without blocks hold what is cached of it; of the upper layers, as far as it wants no logits."""
+        """Let a sequence without blocks hold what is cached of it: of upper layers, while no logits are wanted."""
         self._take(sequence, sequence.backbone, self.backbone, sequence.num_tokens // self.block_size)
         # new tokens need the lower layers of the prefix too, so the upper layers' part cannot be longer
         num_blocks = min(len(sequence.backbone.blocks), sequence.first_wanted // self.block_size)

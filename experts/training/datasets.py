@@ -19,6 +19,8 @@ class Dataset:
     """Of an answer that is scored; None leaves it to the metric."""
     num_scored_rows: int | None = None
     """Of a sample of dev rows; None leaves it to the metric."""
+    database: str | None = None
+    """A file beside the rows, which queries are executed on."""
 
 
 SYNTHETIC = Dataset("synthetic", "made by experts.training.synthesis, seeded", "Apache-2.0", "", "the ccoe authors")
@@ -31,6 +33,14 @@ _ALL = (
     Dataset("mawps", "MAWPS in the packaging of arkilpatel/SVAMP", "MIT", "answer", "Koncel-Kedziorski et al. 2016"),
     Dataset("svamp", "arkilpatel/SVAMP", "MIT", "answer", "Patel et al. 2021"),
     Dataset("sql_wikisql", "WikiSQL in jkkummerfeld/text2sql-data", "BSD-3-Clause", "query_match", "Zhong et al. 2017"),
+    Dataset(
+        "sql_geography",
+        "geography in jkkummerfeld/text2sql-data",
+        "none stated",
+        "execution",
+        "Zelle and Mooney 1996; to measure with, nothing that is shipped is trained on it",
+        database="geography.sqlite",
+    ),
     Dataset(
         "cuad_clause_type",
         "CUAD clauses in HazyResearch/legalbench",

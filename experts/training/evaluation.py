@@ -3,18 +3,33 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from experts.backbone import Backbone
 from experts.card import Metric
 from experts.engine.generation import ModelState
 from experts.prompt import PromptRenderer
-from experts.training.metrics import Calculate, answer_match, bootstrap_difference, exact_match, query_match, step_f1
+from experts.training.comparison import Measure, loss, macro_f1, mean, perplexity
+from experts.training.metrics import (
+    Calculate,
+    Execute,
+    answer_match,
+    bootstrap_difference,
+    exact_match,
+    execution_match,
+    last_number_match,
+    query_match,
+)
+from experts.training.plan_metrics import edge_f1, step_f1, valid_plan
 from experts.training.rows import TrainingRow
 
+Judge = Callable[[str, str], float]
+"""Compares an answer with the target."""
 OnDone = Callable[[int], None]
 """Gets the number of rows just finished."""
 
@@ -28,19 +43,58 @@ class Evaluator:
     calculate: Calculate
     max_tokens: int = 96
     batch_size: int = 32
+    execute: Execute | None = None
+    """The database's; the metric `execution` needs it."""
 
     def scores(self, model: PreTrainedModel, rows: Sequence[TrainingRow], metric: str, on_done: OnDone) -> list[float]:
         """A score between 0 and 1 for each row, in the rows' order."""
         if metric == "label":
-            return self._label_scores(model, rows, on_done)
-        judge: Mapping[str, Callable[[str, str], float]] = {
-            "exact_match": exact_match,
-            "query_match": query_match,
-            "answer": lambda answer, target: answer_match(answer, target, self.calculate),
-            "step_f1": step_f1,
-        }
+            labels = self._labels(model, rows, on_done)
+            return [float(label == row.target) for label, row in zip(labels, rows, strict=True)]
+        judge = self._judges(metric)[metric]
         answers = self.answers(model, rows, on_done)
-        return [judge[metric](answer, row.target) for answer, row in zip(answers, rows, strict=True)]
+        return [judge(answer, row.target) for answer, row in zip(answers, rows, strict=True)]
+
+    def measures(
+        self, model: PreTrainedModel, rows: Sequence[TrainingRow], metric: str, on_done: OnDone
+    ) -> list[Measure]:
+        """The metric and those that go with it, then loss and perplexity of the wanted answers."""
+        if metric == "label":
+            labels = self._labels(model, rows, on_done)
+            pairs = [(label, row.target) for label, row in zip(labels, rows, strict=True)]
+            found = [Measure("label", [float(a == b) for a, b in pairs], mean), Measure("macro_f1", pairs, macro_f1)]
+        else:
+            answers = self.answers(model, rows, on_done)
+            found = [
+                Measure(name, [judge(answer, row.target) for answer, row in zip(answers, rows, strict=True)], mean)
+                for name, judge in self._judges(metric).items()
+            ]
+        losses = [self._loss(model, row) for row in rows]
+        return [*found, Measure("loss", losses, loss), Measure("perplexity", losses, perplexity)]
+
+    def _judges(self, metric: str) -> Mapping[str, Judge]:
+        """How an answer is compared with the target: the metric's own way first."""
+        match metric:
+            case "answer":
+                with_calculator = partial(answer_match, calculate=self.calculate)
+                return {"answer": with_calculator, "answer_without_calculator": last_number_match}
+            case "execution":
+                assert self.execute is not None
+                return {"execution": partial(execution_match, execute=self.execute), "query_match": query_match}
+            case "step_f1":
+                return {"step_f1": step_f1, "edge_f1": edge_f1, "valid_plan": valid_plan}
+            case _:
+                return {metric: {"exact_match": exact_match, "query_match": query_match}[metric]}
+
+    @torch.inference_mode()
+    def _loss(self, model: PreTrainedModel, row: TrainingRow) -> tuple[float, int]:
+        """Nats of the wanted answer with its end, and how many tokens they are for."""
+        prompt, renderer = self._prompt(row), PromptRenderer(self.backbone.tokenizer)
+        answer = [i for segment in row.segments for i in renderer.encode(segment)]
+        answer.append(min(self.backbone.eos_token_ids))
+        output: Any = model(input_ids=torch.tensor([[*prompt, *answer]]), logits_to_keep=len(answer) + 1)
+        nats = functional.cross_entropy(output.logits[0, :-1].float(), torch.tensor(answer), reduction="sum")
+        return float(nats), len(answer)
 
     def answers(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
         """Greedy answers, decoded in batches of similar length."""
@@ -75,19 +129,18 @@ class Evaluator:
         for row in output[:, longest:].tolist():
             yield str(self.backbone.tokenizer.decode(row, skip_special_tokens=True))
 
-    def _label_scores(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[float]:
-        """1 where the wanted label is the likeliest of those that the file's rows of this question have."""
+    def _labels(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
+        """The likeliest label of each row, of those that the file's rows of its question have."""
         labels = label_sets(rows)
-        scores: list[float] = []
+        found: list[str] = []
         for row in rows:
             candidates = labels[question(row)]
             state = ModelState(model)
             encoded = [self._encode(label) for label in candidates]
             likelihoods = state.score(encoded, state.forward(self._prompt(row)))
-            best = max(range(len(candidates)), key=likelihoods.__getitem__)
-            scores.append(float(candidates[best] == row.target))
+            found.append(candidates[max(range(len(candidates)), key=likelihoods.__getitem__)])
             on_done(1)
-        return scores
+        return found
 
     def _encode(self, label: str) -> list[int]:
         eos = min(self.backbone.eos_token_ids)  # with its end, so that no label wins by being another's beginning

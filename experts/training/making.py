@@ -22,7 +22,7 @@ from experts.training.rows import TrainingRow, read_rows
 from experts.training.trainer import Progress, Trained, TrainerConfig, train
 
 MAX_ROW_TOKENS = 1024
-_NUM_DEV_ROWS = {"label": 120, "step_f1": 20, "answer": 60, "query_match": 60, "exact_match": 60}
+_NUM_DEV_ROWS = {"label": 120, "step_f1": 20, "answer": 60, "query_match": 60, "exact_match": 60, "execution": 60}
 """Rows of a set that are scored; decoding costs more than comparing labels."""
 _MAX_ANSWER_TOKENS = {"step_f1": 128}
 _MIN_EXPERT_TOKENS = 96

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-MetricName = Literal["exact_match", "label", "answer", "query_match", "step_f1"]
+MetricName = Literal["exact_match", "label", "answer", "query_match", "execution", "step_f1"]
 Calculate = Callable[[str], str]
 """The value of an expression or program as the calculator prints it; raises ValueError if it cannot be computed."""
+Execute = Callable[[str], Sequence[Sequence[object]]]
+"""The rows of a query; raises ValueError if it cannot be executed."""
 
 _NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
-_STEP_TEXT = re.compile(r'"text":"((?:[^"\\]|\\.)*)"')
-_LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*")
 
 
 def exact_match(answer: str, target: str) -> float:
@@ -23,6 +23,24 @@ def exact_match(answer: str, target: str) -> float:
 def query_match(answer: str, target: str) -> float:
     """The same query after normalising case, spaces, quotes and a closing semicolon."""
     return float(_normal_query(answer) == _normal_query(target))
+
+
+def execution_match(answer: str, target: str, execute: Execute) -> float:
+    """Both queries find the same rows, in any order; a query that cannot be executed finds none."""
+    try:
+        found = Counter(map(repr, execute(answer.strip())))
+    except ValueError:
+        return 0.0
+    return float(found == Counter(map(repr, execute(target))))
+
+
+def last_number_match(answer: str, target: str) -> float:
+    """The same number as the last one written: an answer without the calculator."""
+
+    def no_calculator(_: str) -> str:
+        raise ValueError
+
+    return answer_match(answer, target, no_calculator)
 
 
 def answer_match(answer: str, target: str, calculate: Calculate) -> float:
@@ -37,34 +55,6 @@ def answer_match(answer: str, target: str, calculate: Calculate) -> float:
     except ValueError:
         return 0.0
     return float(abs(found - wanted) <= 1e-4 * max(1.0, abs(wanted)))
-
-
-def step_f1(answer: str, target: str) -> float:
-    """F1 of the steps, matched one to one where their words' F1 is at least 0.5."""
-    found, wanted = step_texts(answer), step_texts(target)
-    pairs = sorted(((-token_f1(a, b), i, j) for i, a in enumerate(found) for j, b in enumerate(wanted)))
-    used_found: set[int] = set()
-    used_wanted: set[int] = set()
-    for negative, i, j in pairs:
-        if -negative >= 0.5 and i not in used_found and j not in used_wanted:
-            used_found.add(i)
-            used_wanted.add(j)
-    return 2 * len(used_found) / (len(found) + len(wanted)) if found else 0.0
-
-
-def token_f1(first: str, second: str) -> float:
-    """F1 of two texts' words as multisets."""
-    a, b = Counter(re.findall(r"#?\w+", first.lower())), Counter(re.findall(r"#?\w+", second.lower()))
-    common = (a & b).total()
-    return 2 * common / (a.total() + b.total()) if common else 0.0
-
-
-def step_texts(answer: str) -> list[str]:
-    """The steps of a plan as JSON; of any other text, its lines without list marks."""
-    # nothing holds an expert that is being scored to valid JSON
-    if texts := [re.sub(r'\\(["\\])', r"\1", text) for text in _STEP_TEXT.findall(answer)]:
-        return texts
-    return [line for raw in answer.splitlines() if (line := _LIST_MARK.sub("", raw).strip())]
 
 
 def bootstrap_difference(

@@ -76,6 +76,12 @@ class SqlTool:
 
         return Constraint("lark", self._read(grammar))
 
+    def rows(self, query: str) -> list[Row]:
+        """The rows of a SELECT query, at most one more than `max_rows`. Raises ToolError."""
+        if not query.upper().startswith("SELECT "):
+            raise self._error(f"{query!r} is no SELECT query")
+        return self._read(lambda connection: self._query(connection, read_schema(connection), query))[1]
+
     async def run(self, call: str, step: str) -> ToolResult:
         """The rows as text: a value, a comma-separated column, or a table. Raises ToolError."""
         return await asyncio.to_thread(self._run, call, step)

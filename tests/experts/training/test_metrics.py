@@ -6,12 +6,10 @@ from experts.training.metrics import (
     answer_match,
     bootstrap_difference,
     exact_match,
+    execution_match,
+    last_number_match,
     query_match,
-    step_f1,
-    step_texts,
-    token_f1,
 )
-from experts.training.rows import plan_segments
 
 
 def calculate(text: str) -> str:
@@ -44,28 +42,23 @@ def test_code_is_compared_but_for_quotes_and_ends() -> None:
     assert exact_match("x = 'A'", "x = 'a'") == 0.0
 
 
-def plan(*texts: str) -> str:
-    return "".join(plan_segments([(text, "general") for text in texts]))
+def test_queries_that_find_the_same_rows_are_the_same() -> None:
+    rows = {"A": [["x", 1], ["y", None]], "B": [["y", None], ["x", 1]], "C": [["x", 1]], "D": [["x", 1], ["x", 1]]}
+
+    def execute(query: str) -> list[list[object]]:
+        if query not in rows:
+            raise ValueError(query)
+        return [list(row) for row in rows[query]]
+
+    assert execution_match(" B\n", "A", execute) == 1.0
+    assert [execution_match(query, "C", execute) for query in ("A", "D", "no query")] == [0.0, 0.0, 0.0]
+    with pytest.raises(ValueError):
+        execution_match("A", "a wanted query that fails is not passed over", execute)
 
 
-def test_steps_are_matched_one_to_one() -> None:
-    target = plan("Who wrote the book?", "When was #1 born?")
-    assert step_f1(target, target) == 1.0
-    assert step_f1(plan("Who wrote the book?"), target) == pytest.approx(2 / 3)
-    assert step_f1(plan("Who wrote the book?", "Who wrote the book?"), target) == pytest.approx(0.5)
-    assert step_f1(plan("Something else entirely"), target) == 0.0
-    assert step_f1("", target) == 0.0
-
-
-def test_a_list_in_prose_counts_as_steps_too() -> None:
-    assert step_texts("1. Who wrote it?\n\n- When?") == ["Who wrote it?", "When?"]
-    assert step_texts(plan('Say "x"')) == ['Say "x"']
-    assert step_texts(r'{"text":"no \escape of JSON"') == [r"no \escape of JSON"]
-
-
-def test_token_f1_counts_words_as_often_as_they_occur() -> None:
-    assert token_f1("a a b", "a b") == pytest.approx(0.8)
-    assert token_f1("a", "b") == 0.0
+def test_without_the_calculator_the_last_number_counts() -> None:
+    assert last_number_match("2 + 3 = 5", "5") == 1.0
+    assert last_number_match("2 + 3", "5") == 0.0
 
 
 def test_the_bootstrap_interval_holds_the_difference() -> None:

@@ -33,6 +33,13 @@ async def test_the_rows_are_kept_as_data(library: Path) -> None:
     assert result.warnings == ()
 
 
+def test_rows_can_be_had_without_a_step(library: Path) -> None:
+    assert SqlTool(library).rows("SELECT title FROM books ORDER BY title") == [["Dune"], ["Emma"], ["Odes"]]
+    for query in ("DELETE FROM books", "SELECT nothing FROM books"):
+        with pytest.raises(ToolError):
+            SqlTool(library).rows(query)
+
+
 @pytest.mark.parametrize(
     ("text", "is_recognised"),
     [

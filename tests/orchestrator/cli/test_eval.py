@@ -1,6 +1,8 @@
 """`ccoe eval`: any expert on its dev sets or on a file, beside the general one."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,9 +85,60 @@ def test_a_card_names_the_dev_sets_whose_rows_are_new(
     assert [line[2] for line in figures(terminal.ccoe("eval", "code", "--limit", "2")[1])] == ["2"]
 
 
+def test_metrics_can_be_read_by_a_program(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "mine.jsonl", *range(4))
+    own = ("finance", "--file", "mine.jsonl", "--metric", "label")
+    code, output, _ = terminal.ccoe("eval", *own, "--format", "json")
+    (figure,) = json.loads(output)["finance"]
+    assert (code, figure["dataset"], figure["num_rows"]) == (0, "mine", 4)
+    lines = terminal.ccoe("eval", *own, "--format", "markdown")[1].splitlines()
+    assert lines[0] == "| data set | metric | rows | finance | general | difference (95 %) |"
+    assert lines[2].startswith("| mine | label | 4 | ")
+
+
+def test_experts_are_compared_by_name_and_by_directory(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "mine.jsonl", *range(6))
+    arguments = ("--compare", "general,finance,./code", "--file", "mine.jsonl", "--metric", "label")
+    code, output, errors = terminal.ccoe("eval", *arguments, "--format", "json")
+    assert code == 0, errors
+    document = json.loads(output)
+    assert document["experts"] == ["general", "finance", "./code"]
+    assert [line["measure"] for line in document["lines"]] == ["label", "macro_f1", "loss", "perplexity"]
+    for line in document["lines"]:
+        first, *others = line["figures"]
+        assert first["difference"] is None
+        assert all(one["difference"][0] == pytest.approx(one["value"] - first["value"]) for one in others)
+        assert all(one["low"] <= one["value"] <= one["high"] for one in line["figures"])
+    assert "macro_f1" in terminal.ccoe("eval", *arguments)[1]
+
+
+def test_queries_are_executed_on_the_database(terminal: Terminal, folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "shop.sqlite")) as connection:
+        connection.execute("CREATE TABLE stock (item TEXT)")
+        connection.commit()
+    row = {"prompt": "Everything", "response": "SELECT item FROM stock", "domain": "sql"}
+    (folder / "mine.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    rows = ("--file", "mine.jsonl", "--metric", "execution", "--database", "shop.sqlite")
+    code, output, errors = terminal.ccoe("eval", "--compare", "general,finance", *rows, "--format", "json")
+    assert code == 0, errors
+    measures = [line["measure"] for line in json.loads(output)["lines"]]
+    assert measures == ["execution", "query_match", "loss", "perplexity"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
+        (["--compare", "general,finance"], 2, "--compare needs rows"),
+        (["--compare", "general,alchemy", "--file", "mine.jsonl", "--metric", "label"], 1, "no expert 'alchemy'"),
+        (["finance", "--compare", "general", "--dataset", "mawps"], 2, "what is 'finance' for?"),
+        (["--compare", "general,finance", "--dataset", "medquad"], 2, "no scored data set 'medquad'"),
+        (["finance", "--dataset", "mawps"], 2, "--dataset is for --compare"),
+        (["finance", "--file", "mine.jsonl", "--metric", "execution"], 2, "--database go together"),
+        (
+            ["finance", "--file", "mine.jsonl", "--metric", "execution", "--database", "mine.jsonl"],
+            2,
+            "execution is for --compare",
+        ),
         (["finance", "--file", "nowhere.jsonl", "--metric", "label"], 2, "nowhere.jsonl: cannot be read"),
         (["finance", "--file", "bad.jsonl", "--metric", "label"], 2, "bad.jsonl:2: field 'prompt' must be a text"),
         (["finance", "--file", "mine.jsonl"], 2, "--file and --metric go together"),

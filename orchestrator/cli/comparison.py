@@ -1,0 +1,115 @@
+"""Experts side by side on the same rows: `ccoe eval --compare`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experts.backbone import Backbone
+from experts.checkpoint import load_expert
+from experts.expert import Expert, general_expert
+from experts.registry import Registry
+from experts.training.comparison import Figure, Measure, compared
+from experts.training.datasets import Dataset
+from experts.training.evaluation import Evaluator
+from experts.training.making import Listener, Rows
+from experts.training.metrics import Execute
+from graphs.errors import ToolError
+from graphs.tools.sql import SqlTool
+from orchestrator.cli.calculation import calculate
+from orchestrator.cli.sheet import Sheet
+
+_MAX_ANSWER_TOKENS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measure of all experts on one data set."""
+
+    dataset: str
+    measure: str
+    num_rows: int
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of several experts; differences are from the first."""
+
+    names: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    def sheet(self) -> Sheet:
+        """A column for each expert: value, its 95 % interval, and the interval of its difference from the first."""
+        rows = [[line.dataset, line.measure, str(line.num_rows), *map(_cell, line.figures)] for line in self.lines]
+        return Sheet(("data set", "measure", "rows", *self.names), rows)
+
+    def document(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {"experts": list(self.names), "lines": [asdict(line) for line in self.lines]}
+
+
+def named_experts(names: Sequence[str], registry: Registry, backbone: Backbone) -> dict[str, Expert]:
+    """By what they are called here: `general`, a registered expert, or a directory. Raises what reading them raises."""
+    found: dict[str, Expert] = {}
+    for name in names:
+        directory = Path(name) if Path(name).is_dir() else None if name == "general" else registry.get(name).directory
+        found[name] = general_expert(backbone) if directory is None else load_expert(directory, backbone)
+    return found
+
+
+def compare_experts(
+    experts: Mapping[str, Expert], backbone: Backbone, sets: Rows, data: Path | None, listeners: Mapping[str, Listener]
+) -> Comparison:
+    """Measure every expert on every set; `general` is asked with the suffix of the first other expert."""
+    suffix = next((one.card.suffix for one in experts.values() if one.card.form != "backbone"), "")
+    measured: dict[str, dict[str, list[Measure]]] = {}
+    for name, expert in experts.items():
+        model = backbone.assemble(expert.upper_layers(backbone))
+        own = suffix if expert.card.form == "backbone" else expert.card.suffix
+        for of, rows in sets.items():
+            tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS
+            evaluator = Evaluator(backbone, own, calculate, tokens, execute=executor(of, data))
+            on_done = _counting(listeners[name], of.name, len(rows))
+            measured.setdefault(of.name, {})[name] = evaluator.measures(model, rows, of.metric, on_done)
+    return Comparison(tuple(experts), tuple(_lines(measured, sets)))
+
+
+def executor(of: Dataset, data: Path | None) -> Execute | None:
+    """What executes queries on the set's database. Raises DatabaseError if that cannot be read."""
+    if of.database is None:
+        return None
+    tool = SqlTool((data or Path()) / of.name / of.database, setting="the data set", max_rows=10_000)
+
+    def execute(query: str) -> Sequence[Sequence[object]]:
+        try:
+            return tool.rows(query)
+        except ToolError as error:
+            raise ValueError(str(error)) from error
+
+    return execute
+
+
+def _lines(measured: Mapping[str, Mapping[str, Sequence[Measure]]], sets: Rows) -> Iterator[Line]:
+    for of, rows in sets.items():
+        for measures in zip(*measured[of.name].values(), strict=True):
+            yield Line(of.name, measures[0].name, len(rows), tuple(compared(measures)))
+
+
+def _cell(figure: Figure) -> str:
+    text = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    if figure.difference is None:
+        return text
+    value, low, high = figure.difference
+    return f"{text}\n{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _counting(listener: Listener, name: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def on_done(count: int) -> None:
+        nonlocal done
+        done += count
+        listener.on_rows_scored(name, done, total)
+
+    return on_done
