@@ -39,17 +39,19 @@ class Weights:
     def __call__(self, inputs: Tensor) -> Tensor:
         if not self._is_packed:
             return functional.linear(inputs, self._weight, self._bias)
-        num_rows = inputs.shape[:-1].numel()
+        if inputs.dim() == 2:
+            return self._of_rows(inputs)
+        return self._of_rows(inputs.reshape(-1, inputs.shape[-1])).view(*inputs.shape[:-1], self.num_outputs)
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        num_rows = rows.shape[0]
         if self._four_bit is not None and num_rows <= MOST_ROWS:
-            output = self._four_bit(inputs.reshape(num_rows, -1)).view(*inputs.shape[:-1], self.num_outputs)
+            output = self._four_bit(rows)
             return output if self._bias is None else output + self._bias
         if missing := -num_rows % _row_step(num_rows):
-            rows = functional.pad(inputs.reshape(num_rows, -1), (0, 0, 0, missing))
-            return self._packed(rows)[:num_rows].view(*inputs.shape[:-1], self.num_outputs)
-        return self._packed(inputs)
-
-    def _packed(self, inputs: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self._bias, "none", [], "")
+            rows = functional.pad(rows, (0, 0, 0, missing))
+        output = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        return output[:num_rows] if missing else output
 
 
 def _row_step(num_rows: int) -> int:

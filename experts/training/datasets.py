@@ -30,6 +30,7 @@ _ALL = (
     Dataset("conala", "CoNaLa, neulab/conala", "MIT", "exact_match", "Yin et al. 2018; text from Stack Overflow"),
     Dataset("django", "odashi/ase15-django-dataset", "MIT", "exact_match", "Oda et al. 2015; lines of Django, BSD-3"),
     Dataset("nl2bash", "TellinaTool/nl2bash, data", "MIT", "exact_match", "Lin et al. 2018", 40, 500),
+    Dataset("mbpp", "MBPP, google-research", "CC BY 4.0", "tests", "Austin et al. 2021", 256),
     Dataset("mawps", "MAWPS in the packaging of arkilpatel/SVAMP", "MIT", "answer", "Koncel-Kedziorski et al. 2016"),
     Dataset("svamp", "arkilpatel/SVAMP", "MIT", "answer", "Patel et al. 2021"),
     Dataset("sql_wikisql", "WikiSQL in jkkummerfeld/text2sql-data", "BSD-3-Clause", "query_match", "Zhong et al. 2017"),

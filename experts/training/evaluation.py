@@ -23,6 +23,7 @@ from experts.training.metrics import (
     exact_match,
     execution_match,
     last_number_match,
+    passes_tests,
     query_match,
 )
 from experts.training.plan_metrics import edge_f1, step_f1, valid_plan
@@ -84,7 +85,8 @@ class Evaluator:
             case "step_f1":
                 return {"step_f1": step_f1, "edge_f1": edge_f1, "valid_plan": valid_plan}
             case _:
-                return {metric: {"exact_match": exact_match, "query_match": query_match}[metric]}
+                plain = {"exact_match": exact_match, "query_match": query_match, "tests": passes_tests}
+                return {metric: plain[metric]}
 
     @torch.inference_mode()
     def _loss(self, model: PreTrainedModel, row: TrainingRow) -> tuple[float, int]:

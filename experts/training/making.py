@@ -22,7 +22,7 @@ from experts.training.rows import TrainingRow, read_rows
 from experts.training.trainer import Progress, Trained, TrainerConfig, train
 
 MAX_ROW_TOKENS = 1024
-_NUM_DEV_ROWS = {"label": 120, "step_f1": 20, "answer": 60, "query_match": 60, "exact_match": 60, "execution": 60}
+_NUM_DEV_ROWS = {"label": 120, "step_f1": 20}
 """Rows of a set that are scored; decoding costs more than comparing labels."""
 _MAX_ANSWER_TOKENS = {"step_f1": 128}
 _MIN_EXPERT_TOKENS = 96
@@ -117,7 +117,7 @@ def save(expert: Expert, rows: Rows, directory: Path) -> ExpertCard:
 
 def dev_rows(data: Path, name: str, limit: int | None = None) -> list[TrainingRow]:
     """A seeded sample of a set's dev rows, without those whose prompt stands in its train. Raises DatasetError."""
-    limit = limit or dataset(name).num_scored_rows or _NUM_DEV_ROWS[dataset(name).metric]
+    limit = limit or dataset(name).num_scored_rows or _NUM_DEV_ROWS.get(dataset(name).metric, 60)
     seen = {row.parts.task for row in read_rows(data / name / "train.jsonl")}
     rows = [row for row in read_rows(data / name / "dev.jsonl") if row.parts.task not in seen]
     return random.Random(name).sample(rows, min(limit, len(rows)))

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-MetricName = Literal["exact_match", "label", "answer", "query_match", "execution", "step_f1"]
+from experts.training.sandbox import passes
+
+MetricName = Literal["exact_match", "label", "answer", "query_match", "execution", "tests", "step_f1"]
 Calculate = Callable[[str], str]
 """The value of an expression or program as the calculator prints it; raises ValueError if it cannot be computed."""
 Execute = Callable[[str], Sequence[Sequence[object]]]
 """The rows of a query; raises ValueError if it cannot be executed."""
 
+_FENCE = re.compile(r"```(?:python)?\n(.*?)(?:```|$)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 
 
@@ -32,6 +35,12 @@ def execution_match(answer: str, target: str, execute: Execute) -> float:
     except ValueError:
         return 0.0
     return float(found == Counter(map(repr, execute(target))))
+
+
+def passes_tests(answer: str, target: str) -> float:
+    """The program passes its tests, in a sandbox; a fence of Markdown around it is not part of it."""
+    fenced = _FENCE.search(answer)
+    return float(passes(f"{fenced[1] if fenced else answer}\n{target}"))
 
 
 def last_number_match(answer: str, target: str) -> float:

@@ -85,6 +85,9 @@ def _row(path: Path, number: int, raw: dict[str, Any]) -> TrainingRow:
     prompt, response = raw["prompt"].strip(), raw["response"].strip()
     if raw.get("domain") == "sql":
         return TrainingRow(identifier, sql_parts(prompt), (response,), response)
+    if "test_list" in meta:  # what a program has to pass
+        tests = "\n".join([str(meta.get("test_setup_code", "")), *map(str, meta["test_list"])])
+        return TrainingRow(identifier, PromptParts(prompt), (response,), tests)
     if "expr" in meta:  # the tool computes the value, so the expert writes the expression alone
         return TrainingRow(identifier, PromptParts(prompt), (meta["expr"],), str(meta["answer"]))
     return TrainingRow(identifier, PromptParts(prompt), (response,), str(meta.get("answer", response)))

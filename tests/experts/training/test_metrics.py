@@ -8,6 +8,7 @@ from experts.training.metrics import (
     exact_match,
     execution_match,
     last_number_match,
+    passes_tests,
     query_match,
 )
 
@@ -54,6 +55,14 @@ def test_queries_that_find_the_same_rows_are_the_same() -> None:
     assert [execution_match(query, "C", execute) for query in ("A", "D", "no query")] == [0.0, 0.0, 0.0]
     with pytest.raises(ValueError):
         execution_match("A", "a wanted query that fails is not passed over", execute)
+
+
+def test_a_program_is_run_with_its_tests() -> None:
+    program = "def double(x):\n    return 2 * x"
+
+    assert passes_tests(program, "assert double(2) == 4") == 1.0
+    assert passes_tests(f"Here it is:\n```python\n{program}\n```\nDone.", "assert double(2) == 4") == 1.0
+    assert passes_tests(program, "assert double(2) == 5") == 0.0
 
 
 def test_without_the_calculator_the_last_number_counts() -> None:
