@@ -16,8 +16,6 @@ from experts.engine.operations import number_like
 from experts.engine.rotation import Rotation
 
 NAME = "ccoe_paged"
-_FEW_SEQUENCES = 4
-"""Below it, the fused kernel of torch is the faster one on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,8 @@ class Span:
     rows: slice
     """In the batch; sequence by sequence."""
     positions: Tensor
-    """`[num_sequences, num_rows]`: of each row in its own sequence."""
+    """`[num_sequences, num_rows]`: of each row in its own sequence. A chunk's last one is repeated up to a multiple of
+    16 rows, as torch keeps code for every number of rows it has seen."""
     blocks: Tensor
     """`[num_sequences, num_blocks]`: of the cache, which hold their keys and values."""
     cache_rows: Tensor
@@ -82,28 +81,19 @@ class AttentionBatch:
     def attend_heads(
         self, layer: int, heads: Tensor, num_kv_heads: int, rotation: Rotation, kind: AttentionKind
     ) -> Tensor:
-        """As `attend`, for heads `[num_rows, num_heads + 2 * num_kv_heads, head_dim]` not turned yet.
+        """As `attend`, for heads `[num_rows, num_heads + 2 * num_kv_heads, head_dim]` not turned yet, to be used up.
 
         The result is `[num_rows, num_heads * head_dim]`.
         """
-        like = number_like(heads) if kind.softcap is None else None
-        if like is None or len(self.spans) > 1 or self.spans[0].num_sequences < heads.shape[0]:
+        cache, like = self.cache.layers[layer], number_like(heads)
+        if like is None:
             return self.attend(layer, *rotation.split(heads, num_kv_heads), kind).flatten(1)
-        return self._decode(like, self.cache.layers[layer], heads, rotation, kind)
-
-    def _decode(self, like: Any, cache: LayerCache, heads: Tensor, rotation: Rotation, kind: AttentionKind) -> Tensor:
-        """One row of each sequence, compiled."""
-        (num_rows, num_heads, size), blocks = heads.shape, self.spans[0].blocks
-        num_kv_heads, block_size, num_blocks = cache.num_kv_heads, cache.block_size, blocks.shape[1]
-        num_groups = num_heads // num_kv_heads - 2
-        scratch = torch.empty(kernels.attend_scratch(num_groups, size, block_size, num_blocks))
-        out = heads.new_empty(num_rows, num_kv_heads * num_groups * size)
+        num_rows, num_all, size = heads.shape
+        num_heads = num_all - 2 * num_kv_heads
         tensors = (heads, rotation.cos, rotation.sin, cache.keys, cache.values, self.slots)
-        tensors = (*tensors, blocks, self.spans[0].positions, scratch, out)
         addresses = [tensor.data_ptr() for tensor in tensors]
-        sizes = (num_rows, kind.sliding_window or 0, num_kv_heads, num_groups, size, block_size, num_blocks)
-        kernels.attend(like, np.float32(kind.scaling), *addresses, *sizes)
-        return out
+        kernels.rotate_and_keep(like, *addresses, num_rows, num_heads, num_kv_heads, size)
+        return self._attend_kept(cache, heads[:, :num_heads], kind).flatten(1)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, kind: AttentionKind) -> Tensor:
         """Write keys and values `[num_rows, num_kv_heads, head_dim]` to the cache, attend to all that is cached.
@@ -112,11 +102,12 @@ class AttentionBatch:
         """
         cache = self.cache.layers[layer]
         cache.write(key, value, self.slots)
-        found = [
-            _attend(query[span.rows], span, *cache.read(span.cache_rows, span.num_sequences), kind)
-            for span in self.spans
-        ]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return self._attend_kept(cache, query, kind)
+
+    def _attend_kept(self, cache: LayerCache, query: Tensor, kind: AttentionKind) -> Tensor:
+        if len(self.spans) == 1:
+            return _attend_span(query, self.spans[0], cache, kind)
+        return torch.cat([_attend_span(query[span.rows], span, cache, kind) for span in self.spans])
 
 
 def register() -> None:
@@ -151,32 +142,54 @@ def paged_attention(
     return batch.attend(layer.layer_idx, query, key, value, kind)[None], None
 
 
+def _attend_span(query: Tensor, span: Span, cache: LayerCache, kind: AttentionKind) -> Tensor:
+    """`[num_sequences * num_rows, num_heads, head_dim]`."""
+    is_decoding = span.positions.shape[1] == 1
+    like = number_like(query[:1]) if is_decoding and kind.softcap is None else None
+    if like is not None and query.stride()[1:] == (query.shape[2], 1):
+        return _attend_one_each(like, query, span, cache, kind)
+    return _attend(query, span, *cache.read(span.cache_rows, span.num_sequences), kind)
+
+
+def _attend_one_each(like: Any, query: Tensor, span: Span, cache: LayerCache, kind: AttentionKind) -> Tensor:
+    """One row of each sequence, compiled: without a copy of keys and values, and without oneDNN, which keeps code of
+    half a megabyte for each number of sequences and blocks."""
+    (num_rows, num_heads, size), num_blocks = query.shape, span.blocks.shape[1]
+    sizes = (num_heads // cache.num_kv_heads, size, cache.block_size, num_blocks)
+    scratch = torch.empty(kernels.attend_scratch(*sizes))
+    out = query.new_empty(num_rows, num_heads, size)
+    tensors = (query, cache.keys, cache.values, span.blocks, span.positions, scratch, out)
+    numbers = (num_rows, query.stride(0), kind.sliding_window or 0, cache.num_kv_heads, *sizes)
+    kernels.attend(like, np.float32(kind.scaling), *[tensor.data_ptr() for tensor in tensors], *numbers)
+    return out
+
+
 def _attend(query: Tensor, span: Span, keys: Tensor, values: Tensor, kind: AttentionKind) -> Tensor:
     """`[num_sequences * num_rows, num_heads, head_dim]`; keys `[num_sequences, num_kv_heads, num_cached, head_dim]`.
 
     The query heads of a group are passed as further rows, so that no key or value head is repeated.
     """
-    num_heads, head_dim = query.shape[1:]
-    num_sequences, num_kv_heads = keys.shape[:2]
-    groups, num_rows = num_heads // num_kv_heads, len(query) // num_sequences
+    num_wanted, num_heads, head_dim = query.shape
+    num_sequences, num_rows = span.positions.shape
+    num_kv_heads = keys.shape[1]
+    groups = num_heads // num_kv_heads
+    query = functional.pad(query, (0, 0, 0, 0, 0, num_sequences * num_rows - num_wanted))
     rows = query.reshape(num_sequences, num_rows, num_kv_heads, groups, head_dim)
     rows = rows.permute(0, 2, 3, 1, 4).reshape(num_sequences, num_kv_heads, groups * num_rows, head_dim)
     window, dtype, num_copies = kind.sliding_window, query.dtype, 1 if num_rows == 1 else groups
-    if kind.softcap is None and num_sequences < _FEW_SEQUENCES:
+    if kind.softcap is None:
         mask = span.mask(window, 1, num_copies, dtype)[:, None]
         output = functional.scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=kind.scaling)
     else:
         mask = span.mask(window, num_kv_heads, num_copies, dtype)
-        output = _products(rows.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), mask, kind)
+        output = _products(
+            rows.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), mask, kind.softcap, kind.scaling
+        )
     output = output.view(num_sequences, num_kv_heads, groups, num_rows, head_dim)
-    return output.permute(0, 3, 1, 2, 4).reshape(-1, num_heads, head_dim)
+    return output.permute(0, 3, 1, 2, 4).reshape(-1, num_heads, head_dim)[:num_wanted]
 
 
-def _products(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, kind: AttentionKind) -> Tensor:
-    """Plain attention of a batch: query `[batch, num_rows, head_dim]`, keys `[batch, num_cached, head_dim]`."""
-    if kind.softcap is None:
-        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=kind.scaling)
-    else:
-        scores = torch.tanh(torch.bmm(query, keys.transpose(1, 2)) * (kind.scaling / kind.softcap))
-        scores = scores * kind.softcap + mask
-    return torch.bmm(torch.softmax(scores, dim=-1), values)
+def _products(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, softcap: float, scaling: float) -> Tensor:
+    """Attention with capped scores: query `[batch, num_rows, head_dim]`, keys `[batch, num_cached, head_dim]`."""
+    scores = torch.tanh(torch.bmm(query, keys.transpose(1, 2)) * (scaling / softcap))
+    return torch.bmm(torch.softmax(scores * softcap + mask, dim=-1), values)

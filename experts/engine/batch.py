@@ -10,6 +10,8 @@ from experts.engine.attention import AttentionBatch, Span
 from experts.engine.kv_cache import KVCache
 from experts.engine.sequence import BlockTable
 
+_CHUNK_STEP = 16
+"""Rows of a chunk are attended in multiples of it."""
 TablePart = tuple[BlockTable, range]
 """A sequence's blocks in the layer group, and the positions that are computed."""
 
@@ -49,6 +51,12 @@ def slots_of(cache: KVCache, parts: Many[TablePart]) -> Tensor:
 def _span(cache: KVCache, parts: Many[TablePart], rows: slice) -> Span:
     num_blocks = max(-(-positions.stop // cache.block_size) for _, positions in parts)
     tables = [(table.blocks[:num_blocks] + [0] * num_blocks)[:num_blocks] for table, _ in parts]
-    positions = cache.tensor([list(positions) for _, positions in parts])
+    positions = cache.tensor([_filled(positions) for _, positions in parts])
     blocks = cache.tensor(tables)
     return Span(rows, positions, blocks, cache.head_rows(blocks), num_blocks * cache.block_size)
+
+
+def _filled(positions: range) -> list[int]:
+    """The last one repeated, if they are several, up to a multiple of `_CHUNK_STEP`."""
+    missing = -len(positions) % _CHUNK_STEP if len(positions) > 1 else 0
+    return [*positions, *[positions[-1]] * missing]

@@ -144,24 +144,15 @@ def silu_gate(like: Any, gate_up: int, out: int, num_rows: int, size: int) -> No
             _store(like, out, start + i, opened * _load(like, gate_up, gates + size + i))
 
 
-def attend_scratch(num_groups: int, size: int, block_size: int, num_blocks: int) -> int:
-    """Float32 numbers that `attend` needs: scores, queries, their results, and a block widened."""
-    return num_groups * (block_size * num_blocks + 2 * size) + block_size * size
-
-
 @_compiled
-def attend(like: Any, scaling: Any, *numbers: int) -> None:
-    """One new token of each sequence: rotated in place, kept in the cache, then attention up to its position.
+def rotate_and_keep(like: Any, *numbers: int) -> None:
+    """Turn queries and keys of new tokens in place, and copy keys and values into the cache.
 
-    The numbers, in their order: heads `[num_rows, num_kv_heads * (num_groups + 2), size]` (queries, keys, values); cos
-    and sin, each `[num_rows, size]`, the sines of the first half negated; keys and values of a `LayerCache`, and the
-    slots of the new ones; blocks `[num_rows, num_blocks]`, positions `[num_rows]`; scratch for `attend_scratch`; the
-    result, as the queries; num_rows, window (0 is none), num_kv_heads, num_groups, size, block_size, num_blocks.
+    The numbers, in their order: heads `[num_rows, num_heads + 2 * num_kv_heads, size]` (queries, keys, values); cos and
+    sin, each `[num_rows, size]`, the sines of the first half negated; keys and values of a `LayerCache`, and the slots
+    of the new ones; num_rows, num_heads, num_kv_heads, size.
     """
-    heads, cos, sin, keys, values, slots, blocks, positions, scratch, out, num_rows, window = numbers[:12]
-    sizes = numbers[12:]
-    num_kv_heads, num_groups, size, _, num_blocks = sizes
-    num_heads = num_kv_heads * num_groups
+    heads, cos, sin, keys, values, slots, num_rows, num_heads, num_kv_heads, size = numbers
     for row in range(num_rows):
         start = row * (num_heads + 2 * num_kv_heads) * size
         for head in range(num_heads + num_kv_heads):
@@ -170,14 +161,34 @@ def attend(like: Any, scaling: Any, *numbers: int) -> None:
             slot, key = _load_int(slots, row * num_kv_heads + head) * size, start + (num_heads + head) * size
             _copy(like, heads, key, keys, slot, size)
             _copy(like, heads, key + num_kv_heads * size, values, slot, size)
+
+
+def attend_scratch(num_groups: int, size: int, block_size: int, num_blocks: int) -> int:
+    """Float32 numbers that `attend` needs: scores, queries, their results, and a block widened."""
+    return num_groups * (block_size * num_blocks + 2 * size) + block_size * size
+
+
+@_compiled
+def attend(like: Any, scaling: Any, *numbers: int) -> None:
+    """Attention of one token of each sequence to what the cache keeps of it, up to its position.
+
+    The numbers, in their order: queries `[num_rows, num_kv_heads * num_groups, size]`, rows `stride` numbers apart;
+    keys and values of a `LayerCache`; blocks `[num_rows, num_blocks]`, positions `[num_rows]`; scratch for
+    `attend_scratch`; the result, contiguous; num_rows, stride, window (0 is none), num_kv_heads, num_groups, size,
+    block_size, num_blocks.
+    """
+    queries, keys, values, blocks, positions, scratch, out, num_rows, stride, window = numbers[:10]
+    sizes = numbers[10:]
+    num_kv_heads, num_groups, size, block_size, num_blocks = sizes
+    mixed = scratch + 4 * num_groups * (num_blocks * block_size + size)
+    for row in range(num_rows):
         stop = _load_int(positions, row) + 1
         seen = (max(0, stop - window) if window > 0 else 0, stop)
+        kept = (keys, values, blocks + 8 * row * num_blocks)
         for head in range(num_kv_heads):
             of_head = head * num_groups * size
-            query, target = start + of_head, row * num_heads * size + of_head
-            kept = (keys, values, blocks + 8 * row * num_blocks)
-            _attend_group(like, heads, query, kept, head, seen, scratch, sizes, scaling)
-            mixed = scratch + 4 * num_groups * (num_blocks * sizes[3] + size)
+            _attend_group(like, queries, row * stride + of_head, kept, head, seen, scratch, sizes, scaling)
+            target = row * num_kv_heads * num_groups * size + of_head
             for i in range(num_groups * size):
                 _store(like, out, target + i, _load(_FLOAT32, mixed, i))
 

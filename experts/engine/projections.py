@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experts.engine.four_bit import MOST_ROWS, FourBit, fits
-from experts.engine.low_rank import Delta
+from experts.engine.low_rank import Delta, row_step
 
 GROUPS = (
     ("self_attn", ("q_proj", "k_proj", "v_proj")),
@@ -48,15 +48,10 @@ class Weights:
         if self._four_bit is not None and num_rows <= MOST_ROWS:
             output = self._four_bit(rows)
             return output if self._bias is None else output + self._bias
-        if missing := -num_rows % _row_step(num_rows):
+        if missing := -num_rows % row_step(num_rows):
             rows = functional.pad(rows, (0, 0, 0, missing))
         output = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
         return output[:num_rows] if missing else output
-
-
-def _row_step(num_rows: int) -> int:
-    """Numbers of rows are rounded up to a multiple of it: each that oneDNN has seen costs half a megabyte for good."""
-    return 1 if num_rows <= 16 else 16 if num_rows <= 64 else 32
 
 
 class Product:
