@@ -43,5 +43,5 @@ class ExpertLifecycle:
                 await self.audit.append(action, changed.name, changed.version, before.get(changed.name))
             except RedisUnavailableError as error:
                 # it is done: an error would have it done again
-                _LOG.error("not audited: %s of %s %s: %s", action, changed.name, changed.version, error)  # noqa: TRY400
+                _LOG.error("not audited: %s of %s %s: %s", action, changed.name, changed.version, error)
             return changed

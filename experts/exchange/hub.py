@@ -14,7 +14,7 @@ from experts.card import CARD_FILE, ExpertCard
 from experts.errors import CheckpointError, ExchangeError
 
 _FILES = [CARD_FILE, "weights.safetensors", "ngrams.npy"]
-_NAME = re.compile(r"^(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
+_NAME = re.compile(r"^(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?$")
 _HTTP_ERROR = HfHubHTTPError.__bases__[0]  # of httpx or httpx2, whichever the installed version speaks
 _REMEDY = "check the name, the network, and that `hf auth login` has been done if it is private"
 

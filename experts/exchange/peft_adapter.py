@@ -121,7 +121,9 @@ def _expert_tensors(tensors: dict[str, Tensor], directory: Path, backbone: Backb
         if module.startswith(shared):
             layers = f"the first {backbone.num_shared_layers} of {backbone.num_layers} layers"
             reason = f"tensor {name!r} changes a layer that all experts share ({layers})"
-            raise refusal(directory, f"{reason}; train it with layers_to_transform from {backbone.num_shared_layers} on")
+            raise refusal(
+                directory, f"{reason}; train it with layers_to_transform from {backbone.num_shared_layers} on"
+            )
         if module not in known or part not in ("lora_A", "lora_B") or name != f"{_PREFIX}{module}.{part}.weight":
             reason = f"tensor {name!r} is no delta of {', '.join(PROJECTIONS)} in an upper layer"
             raise refusal(directory, f"{reason}; train it on these only")

@@ -101,7 +101,9 @@ def test_a_rollback_undoes_a_pop(backbone: Backbone, tmp_path: Path) -> None:
     _, second, third = three(root, backbone, tmp_path)
     Registry(root, None).pop("law")
 
-    states = {entry.card.version: Registry(root, None).state_of(entry) for entry in Registry(root, None).versions("law")}
+    states = {
+        entry.card.version: Registry(root, None).state_of(entry) for entry in Registry(root, None).versions("law")
+    }
     assert {states.pop(third), *states.values()} == {"popped", "kept"}
     assert [Registry(root, None).rollback("law").card.version for _ in range(2)] == [third, second]
     assert Registry(root, None).names() == ["law"]
@@ -136,7 +138,9 @@ def test_an_index_without_a_history_is_read(backbone: Backbone, tmp_path: Path) 
     assert first in {entry.card.version for entry in Registry(root, None).versions("law")}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"active": {}, "history": []}', '{"active": {}, "history": {"law": 1}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"active": {}, "history": []}', '{"active": {}, "history": {"law": 1}}']
+)
 def test_a_damaged_index_says_so(content: str, tmp_path: Path) -> None:
     (tmp_path / "registry.json").write_text(content)
     with pytest.raises(CheckpointError, match="damaged"):
