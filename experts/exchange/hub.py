@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
@@ -15,7 +15,8 @@ from experts.errors import CheckpointError, ExchangeError
 
 _FILES = [CARD_FILE, "weights.safetensors", "ngrams.npy"]
 _NAME = re.compile(r"^(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?$")
-_HTTP_ERROR = HfHubHTTPError.__bases__[0]  # of httpx or httpx2, whichever the installed version speaks
+# of httpx or httpx2, whichever the installed version speaks
+_HTTP_ERROR = cast(type[Exception], HfHubHTTPError.__bases__[0])
 _REMEDY = "check the name, the network, and that `hf auth login` has been done if it is private"
 
 

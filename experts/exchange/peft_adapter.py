@@ -47,7 +47,7 @@ def export_adapter(expert: Expert, backbone: Backbone, directory: Path) -> None:
         tensors[f"{_PREFIX}{modules[projection]}.{part}.weight"] = tensor.detach().cpu().contiguous()
     changed = sorted({name.rpartition(".")[0] for name in expert.tensors})
     targets, layers = _targets(changed, modules, backbone)
-    config = adapter_config(expert.card.low_rank, targets, layers, backbone.model.name_or_path)
+    config = adapter_config(expert.card.low_rank, targets, layers, backbone.model.name_or_path or "")
     with new_directory(directory) as staging:
         save_file(tensors, staging / ADAPTER_FILE, metadata={"format": "pt"})
         (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -29,9 +29,9 @@ def diff(
     """What differs between two experts or versions: their cards, and the size of the weights' difference."""
     settings, console = read_settings(), Console(highlight=False)
     registry = Registry(settings.experts_dir)
-    pair = [_read(registry, text) for text in (first, second)]
+    pair = (_read(registry, first), _read(registry, second))
     table = Table("field", first, second, box=None)
-    for found in card_differences(*(expert.card for expert in pair)):
+    for found in card_differences(pair[0].card, pair[1].card):
         table.add_row(*(Text(cell) for cell in (found.field, found.first, found.second)))
     console.print(table if table.row_count else "the cards say the same")
     console.print(f"weights: {_weights(*pair, settings)}", soft_wrap=True)

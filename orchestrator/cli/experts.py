@@ -41,7 +41,7 @@ class _Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The overview loads no module."""
-        self.commands |= {name: TyperCommand(name, help=text) for name, (_, text) in _WITH_TORCH.items()}
+        self.commands.update({name: TyperCommand(name, help=text) for name, (_, text) in _WITH_TORCH.items()})
         super().format_help(ctx, formatter)
 
 

@@ -127,16 +127,17 @@ async def test_a_rollback_makes_the_earlier_version_answer(
 async def test_a_rollback_without_an_earlier_version_changes_nothing(
     experts: ExpertHost, backbone: Backbone, tmp_path: Path
 ) -> None:
-    law = await experts.push(law_in(tmp_path, backbone))
+    save_expert(low_rank_expert(backbone, "botany"), tmp_path / "botany")
+    botany = await experts.push(tmp_path / "botany")
     for name, version, error in (
-        ("law", None, NoEarlierVersion),
+        ("botany", None, NoEarlierVersion),
         ("general", None, NoEarlierVersion),
-        ("law", "beef", UnknownExpert),
+        ("botany", "beef", UnknownExpert),
         ("poetry", None, UnknownExpert),
     ):
         with pytest.raises(error):
             await experts.rollback(name, version)
-    assert law in experts.profiles()
+    assert botany in experts.profiles()
 
 
 async def test_a_version_whose_weights_are_damaged_does_not_come_back(

@@ -67,7 +67,8 @@ async def test_versions_are_listed_rolled_back_and_shown(settings: Settings) -> 
     assert (code, "no earlier version of 'botany' was active" in errors) == (1, True)
     assert (await ccoe("experts", "rollback", "botany", "--to", "bbb"))[:2] == (0, "botany is now version bbb\n")
     await ccoe("experts", "pop", "botany")
-    assert {("botany", "aaa", "kept"), ("botany", "bbb", "popped")} <= lines((await ccoe("experts", "list", "--all"))[1])
+    listed = lines((await ccoe("experts", "list", "--all"))[1])
+    assert {("botany", "aaa", "kept"), ("botany", "bbb", "popped")} <= listed
 
 
 async def test_a_running_service_rolls_back_and_tells_what_was_changed(tmp_path: Path) -> None:
