@@ -1,9 +1,10 @@
 """Low-rank experts as PEFT LoRA adapters, and back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -76,9 +77,15 @@ def import_adapter(directory: Path, backbone: Backbone, identity: AdapterIdentit
         num_layers=backbone.num_layers,
         form="low_rank",
         low_rank=low_rank,
-        training={"imported_from": "PEFT", "base_model": str(config.get("base_model_name_or_path") or "unstated")},
+        training={"imported_from": "PEFT", "base_model": _stated_model(config)},
     )
     return Expert(card, tensors)
+
+
+def _stated_model(config: Mapping[str, Any]) -> str:
+    """The model that an adapter says it was trained on; of a directory its name, as a card may be published."""
+    stated = str(config.get("base_model_name_or_path") or "unstated")
+    return Path(stated).name if Path(stated).is_absolute() else stated
 
 
 def _module_names(backbone: Backbone) -> dict[str, str]:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from experts.errors import UnknownExpert
 from orchestrator.errors import RedisUnavailableError
-from orchestrator.expert_audit import ExpertAudit
+from orchestrator.expert_audit import ExpertAction, ExpertAudit
 from orchestrator.expert_lifecycle import ExpertLifecycle
 from orchestrator.keys import Keys
 from orchestrator.service import Service
@@ -23,7 +23,7 @@ class _NoAudit(ExpertAudit):
 
 
 class _AuditThatGoesAway(ExpertAudit):
-    async def append(self, *_: object) -> None:
+    async def append(self, action: ExpertAction, name: str, version: str, previous: str | None) -> None:
         raise RedisUnavailableError("it is gone")
 
 

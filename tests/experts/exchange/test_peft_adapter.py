@@ -178,6 +178,17 @@ def test_damaged_tensors_are_refused(fault: str, reason: str, backbone: Backbone
         import_adapter(tmp_path / "adapter", backbone, MATH)
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept"), [("someone/model", "someone/model"), ("/models/mine", "mine"), (None, "unstated")]
+)
+def test_the_card_says_what_the_adapter_was_trained_on(
+    stated: str | None, kept: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    export_adapter(low_rank_expert(backbone, "math"), backbone, tmp_path / "adapter")
+    expert = import_adapter(edit(tmp_path / "adapter", base_model_name_or_path=stated), backbone, MATH)
+    assert expert.card.training == {"imported_from": "PEFT", "base_model": kept}
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]"])
 def test_a_directory_that_is_no_adapter_is_refused(content: str | None, backbone: Backbone, tmp_path: Path) -> None:
     if content is not None:
