@@ -49,17 +49,22 @@ def load_expert(directory: Path, backbone: Backbone) -> Expert:
     """
     card = ExpertCard.load(directory)
     check_backbone(card, directory, backbone)
-    path = directory / WEIGHTS_FILE
-    try:
-        tensors = load_file(path)
-    except (FileNotFoundError, SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"cannot be read ({error}); copy the expert again") from error
+    path, tensors = directory / WEIGHTS_FILE, read_weights(directory)
     _check_tensors(card, path, tensors, backbone)
     if (version := content_version(card, tensors)) != card.version:
         raise CheckpointError(
             path, f"content hash is {version}, the card says {card.version}; it was changed or damaged"
         )
     return Expert(card, tensors)
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """An expert's tensors by name, checked against nothing. Raises CheckpointError if the file cannot be read."""
+    path = directory / WEIGHTS_FILE
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError, OSError) as error:
+        raise CheckpointError(path, f"cannot be read ({error}); copy the expert again") from error
 
 
 def check_backbone(card: ExpertCard, directory: Path, backbone: Backbone) -> None:

@@ -3,7 +3,9 @@
 ExpertError
 ├── BackboneError          the backbone could not be found, fetched or split
 ├── CheckpointError        an expert's files do not fit: names the tensor, the file or the hash
+├── ExchangeError          an expert cannot be brought from or into another format or place
 ├── UnknownExpert          no such expert, or no such version of it
+├── NoEarlierVersion       no version of the expert was active before
 ├── ExpertDetached         the expert was detached while it answered
 ├── PromptTooLong          the prompt leaves no room in the context
 ├── PromptInvalid          token ids or a candidate that cannot be asked
@@ -32,6 +34,14 @@ class CheckpointError(ExpertError):
         super().__init__(f"expert at {str(path)!r}: {reason}")
 
 
+class ExchangeError(ExpertError):
+    """An expert cannot be exported, imported, uploaded or downloaded."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what}: {reason}")
+
+
 class UnknownExpert(ExpertError):
     """No such expert, or no such version of it."""
 
@@ -39,6 +49,15 @@ class UnknownExpert(ExpertError):
         self.name, self.known, self.version = name, known, version
         what = f"{name!r}" if version is None else f"{name!r} in version {version!r}"
         super().__init__(f"no expert {what}; known: {', '.join(known) or 'none'} (see `ccoe experts list`)")
+
+
+class NoEarlierVersion(ExpertError):
+    """No version of the expert was active before the present one."""
+
+    def __init__(self, name: str, kept: tuple[str, ...]) -> None:
+        self.name, self.kept = name, kept
+        remedy = f"name one with --to ({', '.join(kept)}), or push another"
+        super().__init__(f"no earlier version of {name!r} was active; {remedy}")
 
 
 class ExpertDetached(ExpertError):

@@ -11,7 +11,8 @@ ServiceError
 │   └── ValkeyFailedError      the embedded Valkey did not start
 ├── DataDirectoryBusyError     another service owns the data directory
 ├── PortTakenError             the address is in use
-└── ServeUnreachableError      the running service did not answer
+├── ServeUnreachableError      the running service did not answer
+└── NoServiceError             what is asked for is known to a running service only
 """
 
 from pathlib import Path
@@ -144,3 +145,13 @@ class ServeUnreachableError(ServiceError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"the service at {url} did not answer: {reason}", "look at it, or stop it and ask again")
         self.url = url
+
+
+class NoServiceError(ServiceError):
+    """What is asked for is known to a running service only."""
+
+    type = "no_service"
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(f"no service runs on the data directory {str(data_dir)!r}", "start one: ccoe serve")
+        self.data_dir = data_dir

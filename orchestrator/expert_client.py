@@ -69,6 +69,10 @@ class EngineClient:
         """Detach an expert. Raises UnknownExpert."""
         return _profile(await self._engine.pop(name))
 
+    async def rollback(self, name: str, version: str | None = None) -> ExpertProfile:
+        """Make an earlier version active. Raises UnknownExpert, NoEarlierVersion or CheckpointError."""
+        return _profile(await self._engine.rollback(name, version))
+
 
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncGenerator[ExpertHost]:

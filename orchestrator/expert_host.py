@@ -10,7 +10,7 @@ from orchestrator.settings import Settings
 
 
 class ExpertHost(ExpertClient, Protocol):
-    """Experts that can be loaded ahead, pushed and popped while runs go on."""
+    """Experts that can be loaded ahead, pushed, popped and rolled back while runs go on."""
 
     async def prefetch(self, expert: str) -> None:
         """Have an expert in memory before it is asked. Raises an ExpertError if there is none, or it does not fit."""
@@ -22,6 +22,10 @@ class ExpertHost(ExpertClient, Protocol):
 
     async def pop(self, name: str) -> ExpertProfile:
         """Detach an expert. Raises an ExpertError if there is none."""
+        ...
+
+    async def rollback(self, name: str, version: str | None = None) -> ExpertProfile:
+        """Make an earlier version active: the one before the last change, or the one named. Raises an ExpertError."""
         ...
 
 

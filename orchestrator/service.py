@@ -19,7 +19,9 @@ from graphs.workflow import Limits, RunOutcome, check_task, run_task
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
 from orchestrator.executor import INSIST_SECONDS, Executor
+from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
+from orchestrator.expert_lifecycle import ExpertLifecycle
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import redis_connection, redis_errors
@@ -51,6 +53,7 @@ class Service:
     def __init__(self, settings: Settings, redis: Redis, experts: ExpertHost, tools: Mapping[str, Tool]) -> None:
         keys = Keys(settings.tenant)
         self.experts = experts
+        self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
         self._settings = settings

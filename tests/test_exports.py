@@ -59,7 +59,10 @@ def test_all_is_sorted_and_complete(path: Path) -> None:
     assert [name for name in names if not hasattr(module, name)] == []
 
 
-@pytest.mark.parametrize("module", ["experts.card", "experts.registry", "experts.sampling_params", "graphs.plan"])
+@pytest.mark.parametrize(
+    "module",
+    ["experts.card", "experts.exchange.hub", "experts.registry", "experts.sampling_params", "graphs.plan"],
+)
 def test_a_replica_without_torch_can_import(module: str) -> None:
     """A parent package's `__init__` runs too, which the check of layers does not see."""
     code = f"import sys, {module}; print(*sorted({{'torch', 'transformers'}} & sys.modules.keys()))"

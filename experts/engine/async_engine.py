@@ -19,6 +19,7 @@ from experts.engine.events import TokenEvent
 from experts.engine.expert_loader import LoadedExpert
 from experts.engine.intake import Asked, Intake, Prompt
 from experts.engine.loading import Loading
+from experts.engine.mailbox import Mailbox, Put, put_from_thread
 from experts.engine.metrics import EngineMetrics
 from experts.engine.model_pool import ModelPool
 from experts.engine.sequence import EQUAL, Share
@@ -28,10 +29,6 @@ from experts.sampling_params import SamplingParams
 from experts.source import load_backbone
 
 Result = TypeVar("Result")
-
-
-Put = Callable[[Output | BaseException], None]
-"""Takes a sequence's outputs to whoever awaits them."""
 
 
 class AsyncEngine:
@@ -169,12 +166,12 @@ class AsyncEngine:
 
         All but the first are added behind its first output: they find their prompt in the cache.
         """
-        loop, outputs = asyncio.get_running_loop(), asyncio.Queue[Output | BaseException]()
+        loop, outputs = asyncio.get_running_loop(), Mailbox()
         added: list[int] = []  # by the engine's thread, perhaps after whoever asked has gone
 
         def add(asked: list[Asked]) -> None:
             for one in asked:
-                added.append(self._add(one, share, partial(_put_from_thread, loop, outputs)))
+                added.append(self._add(one, share, partial(put_from_thread, loop, outputs)))
 
         def begin() -> list[Asked]:
             first, *others = prepare()
@@ -214,6 +211,17 @@ class AsyncEngine:
             self._fail(self._engine.of_expert(name), ExpertDetached(name))
         self._engine.unload()
         return card
+
+    async def rollback(self, name: str, version: str | None = None) -> ExpertCard:
+        """Make an earlier version active; running sequences keep theirs.
+
+        Raises UnknownExpert, NoEarlierVersion or CheckpointError.
+        """
+        entry = self.registry.earlier(name) if version is None else self.registry.get(name, version)
+        if entry.directory is not None:
+            await asyncio.to_thread(self._pool.check, entry.directory)
+        # by its name: what was checked becomes active, whatever was pushed meanwhile
+        return await self._call(lambda: self.registry.rollback(*entry.card.key).card)
 
     async def metrics(self) -> EngineMetrics:
         """What the engine has done and has to do, between two steps."""
@@ -290,10 +298,3 @@ class AsyncEngine:
         sequence_id = self._engine.add(key, asked.token_ids, asked.work, share)
         self._puts[sequence_id] = put
         return sequence_id
-
-
-def _put_from_thread(
-    loop: asyncio.AbstractEventLoop, outputs: asyncio.Queue[Output | BaseException], output: Output | BaseException
-) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(outputs.put_nowait, output)

@@ -1,12 +1,14 @@
-"""The experts over HTTP: list, push, pop."""
+"""The experts over HTTP: list, push, pop, roll back, and what was changed."""
 
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from graphs.protocols import ExpertProfile
 from orchestrator.api.injection import ServiceDependency
+from orchestrator.expert_audit import ExpertChange
 
 router = APIRouter(prefix="/api/experts", tags=["experts"])
 
@@ -40,6 +42,20 @@ class PushRequest(BaseModel):
     path: Path
 
 
+class RollbackRequest(BaseModel):
+    """Which version becomes active; none: the one before the last change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str | None = None
+
+
+class AuditPage(BaseModel):
+    """Changes of the experts, the newest first."""
+
+    changes: list[ExpertChange]
+
+
 @router.get("")
 async def list_experts(service: ServiceDependency) -> ExpertPage:
     """The experts that can be asked now."""
@@ -50,10 +66,22 @@ async def list_experts(service: ServiceDependency) -> ExpertPage:
 @router.post("", status_code=201)
 async def push_expert(request: PushRequest, service: ServiceDependency) -> ExpertSummary:
     """Attach an expert, or a new version of one; runs that go on keep theirs."""
-    return ExpertSummary.of(await service.experts.push(request.path))
+    return ExpertSummary.of(await service.lifecycle.push(request.path))
 
 
 @router.delete("/{name}")
 async def pop_expert(name: str, service: ServiceDependency) -> ExpertSummary:
     """Detach an expert; its files stay."""
-    return ExpertSummary.of(await service.experts.pop(name))
+    return ExpertSummary.of(await service.lifecycle.pop(name))
+
+
+@router.post("/{name}/rollback")
+async def roll_back_expert(name: str, request: RollbackRequest, service: ServiceDependency) -> ExpertSummary:
+    """Make an earlier version of an expert active; runs that go on keep theirs."""
+    return ExpertSummary.of(await service.lifecycle.rollback(name, request.version))
+
+
+@router.get("/audit")
+async def list_changes(service: ServiceDependency, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> AuditPage:
+    """Every push, pop and rollback that a service of this tenant made."""
+    return AuditPage(changes=await service.lifecycle.audit.newest(limit))

@@ -23,7 +23,7 @@ _COMMANDS = {
     "ask": "Answer one task and show how.",
     "serve": "Serve the HTTP API.",
     "runs": "Show and cancel runs.",
-    "experts": "Show, push and pop experts.",
+    "experts": "Show, change and exchange experts.",
     "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",

@@ -1,12 +1,14 @@
 """The index of experts: push, pop, versions, and what a new process finds."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from experts.backbone import Backbone
 from experts.checkpoint import save_expert
-from experts.errors import CheckpointError, UnknownExpert
+from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
 from experts.registry import Registry
 from tests.experts.conftest import full_expert
 
@@ -69,7 +71,77 @@ def test_the_general_expert_cannot_be_replaced(backbone: Backbone, tmp_path: Pat
         Registry(tmp_path / "root", None).push(tmp_path / "general")
 
 
-def test_a_damaged_index_says_so(tmp_path: Path) -> None:
-    (tmp_path / "registry.json").write_text("{")
+def three(root: Path, backbone: Backbone, tmp_path: Path) -> list[str]:
+    return [pushed(Registry(root, None), backbone, tmp_path, "law", seed) for seed in (1, 2, 3)]
+
+
+def test_a_rollback_undoes_pushes_one_after_the_other(backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    first, second, _ = three(root, backbone, tmp_path)
+
+    assert [Registry(root, None).rollback("law").card.version for _ in range(2)] == [second, first]
+    assert Registry(root, None).get("law").card.version == first
+    with pytest.raises(NoEarlierVersion, match="no earlier version of 'law' was active") as caught:
+        Registry(root, None).rollback("law")
+    assert set(caught.value.kept) == {*(entry.card.version for entry in Registry(root, None).versions("law"))}
+
+
+def test_a_rollback_to_a_named_version_can_be_undone(backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    first, _, third = three(root, backbone, tmp_path)
+
+    assert Registry(root, None).rollback("law", first).card.version == first
+    assert Registry(root, None).rollback("law").card.version == third
+    with pytest.raises(UnknownExpert, match="in version 'beef'"):
+        Registry(root, None).rollback("law", "beef")
+
+
+def test_a_rollback_undoes_a_pop(backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _, second, third = three(root, backbone, tmp_path)
+    Registry(root, None).pop("law")
+
+    states = {
+        entry.card.version: Registry(root, None).state_of(entry) for entry in Registry(root, None).versions("law")
+    }
+    assert {states.pop(third), *states.values()} == {"popped", "kept"}
+    assert [Registry(root, None).rollback("law").card.version for _ in range(2)] == [third, second]
+    assert Registry(root, None).names() == ["law"]
+
+
+def test_a_rollback_of_a_push_over_a_builtin_expert_returns_to_it(backbone: Backbone, tmp_path: Path) -> None:
+    builtin = save_expert(full_expert(backbone, "law", 9), tmp_path / "builtin" / "law")
+    registry = Registry(tmp_path / "root", tmp_path / "builtin")
+    pushed(registry, backbone, tmp_path, "law")
+
+    assert Registry(tmp_path / "root", tmp_path / "builtin").rollback("law").card.version == builtin.version
+    assert registry.state_of(registry.get("law", builtin.version)) == "kept"
+
+
+def test_a_version_whose_files_are_gone_is_passed_over(backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    first, second, _ = three(root, backbone, tmp_path)
+    shutil.rmtree(root / "law" / second)
+
+    assert Registry(root, None).rollback("law").card.version == first
+
+
+def test_an_index_without_a_history_is_read(backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    first, second, third = three(root, backbone, tmp_path)
+    (root / "registry.json").write_text(json.dumps({"active": {"law": second}}))
+
+    with pytest.raises(NoEarlierVersion):
+        Registry(root, None).rollback("law")
+    Registry(root, None).rollback("law", third)
+    assert Registry(root, None).rollback("law").card.version == second
+    assert first in {entry.card.version for entry in Registry(root, None).versions("law")}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"active": {}, "history": []}', '{"active": {}, "history": {"law": 1}}']
+)
+def test_a_damaged_index_says_so(content: str, tmp_path: Path) -> None:
+    (tmp_path / "registry.json").write_text(content)
     with pytest.raises(CheckpointError, match="damaged"):
         Registry(tmp_path, None)

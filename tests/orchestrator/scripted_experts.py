@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from experts.errors import UnknownExpert
+from experts.errors import NoEarlierVersion, UnknownExpert
 from graphs.errors import GenerationError
 from graphs.joiner import INSTRUCTION
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
@@ -74,6 +74,12 @@ class ScriptedExperts:
         if name not in self._pushed:
             raise UnknownExpert(name, tuple(self._pushed))
         return self._pushed.pop(name)
+
+    async def rollback(self, name: str, version: str | None = None) -> ExpertProfile:
+        if name not in self._pushed:
+            raise NoEarlierVersion(name, ())
+        self._pushed[name] = ExpertProfile(name, version or "p0", "pushed", "an expert of a test")
+        return self._pushed[name]
 
 
 def _piece(text: str) -> Generated:

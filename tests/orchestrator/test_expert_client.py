@@ -10,7 +10,7 @@ from experts.backbone import Backbone
 from experts.checkpoint import save_expert
 from experts.engine.engine import Engine, Work
 from experts.engine.sequence import EQUAL, ExpertKey, Share
-from experts.errors import CheckpointError, UnknownExpert
+from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
 from graphs.errors import GenerationError
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling, StepInput
 from orchestrator.expert_client import open_engine
@@ -49,6 +49,11 @@ async def asked(
 ) -> list[Generated]:
     stream = experts.generate(expert, prompt, max_tokens=12, constraint=constraint, sampling=sampling)
     return [piece async for piece in stream]
+
+
+def law_of_seed(folder: Path, backbone: Backbone, seed: int) -> Path:
+    save_expert(low_rank_expert(backbone, "law", seed), folder / f"law-{seed}")
+    return folder / f"law-{seed}"
 
 
 def text_of(pieces: list[Generated]) -> str:
@@ -101,6 +106,49 @@ async def test_a_pushed_expert_answers_until_it_is_popped(
     assert pushed not in experts.profiles()
     with pytest.raises(GenerationError, match="no expert 'law'"):
         await asked(experts, "law")
+
+
+async def test_a_rollback_makes_the_earlier_version_answer(
+    experts: ExpertHost, backbone: Backbone, tmp_path: Path
+) -> None:
+    first = await experts.push(law_of_seed(tmp_path, backbone, 1))
+    said = text_of(await asked(experts, "law"))
+    second = await experts.push(law_of_seed(tmp_path, backbone, 2))
+    stream = experts.generate("law", ASKED, max_tokens=12)
+    begun = await anext(aiter(stream))
+
+    assert await experts.rollback("law") == first
+    assert text_of(await asked(experts, "law")) == said
+    rest = [piece async for piece in stream]
+    assert await experts.rollback("law", second.version) == second
+    assert text_of([begun, *rest]) == text_of(await asked(experts, "law")) != said
+
+
+async def test_a_rollback_without_an_earlier_version_changes_nothing(
+    experts: ExpertHost, backbone: Backbone, tmp_path: Path
+) -> None:
+    save_expert(low_rank_expert(backbone, "botany"), tmp_path / "botany")
+    botany = await experts.push(tmp_path / "botany")
+    for name, version, error in (
+        ("botany", None, NoEarlierVersion),
+        ("general", None, NoEarlierVersion),
+        ("botany", "beef", UnknownExpert),
+        ("poetry", None, UnknownExpert),
+    ):
+        with pytest.raises(error):
+            await experts.rollback(name, version)
+    assert botany in experts.profiles()
+
+
+async def test_a_version_whose_weights_are_damaged_does_not_come_back(
+    experts: ExpertHost, backbone: Backbone, tmp_path: Path
+) -> None:
+    first = await experts.push(law_of_seed(tmp_path, backbone, 1))
+    second = await experts.push(law_of_seed(tmp_path, backbone, 2))
+    (read_settings().experts_dir / "law" / first.version / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        await experts.rollback("law")
+    assert second in experts.profiles()
 
 
 async def test_general_is_always_there(experts: ExpertHost) -> None:

@@ -31,6 +31,7 @@ def test_keys_of_a_run_expire_when_it_is_terminal(key: str) -> None:
 def test_indexes_are_permanent_and_workers_hold_leases() -> None:
     assert retention_of(KEYS.runs, is_terminal=False) is Retention.PERMANENT
     assert retention_of(KEYS.active, is_terminal=False) is Retention.PERMANENT
+    assert retention_of(KEYS.experts_audit, is_terminal=False) is Retention.PERMANENT
     assert retention_of(KEYS.worker("ab12"), is_terminal=False) is Retention.LEASE
     assert Retention.LEASE.expires
     assert not Retention.PERMANENT.expires

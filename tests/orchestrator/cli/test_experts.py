@@ -8,13 +8,13 @@ from orchestrator.settings import Settings
 from tests.orchestrator.processes import ccoe, line_with, process
 
 
-def an_expert(folder: Path) -> Path:
+def an_expert(folder: Path, version: str = "0123456789abcdef") -> Path:
     """A directory with a card; whether weights fit is the engine's business."""
     card = ExpertCard(
         name="botany",
         domain="botany",
         description="plants",
-        version="0123456789abcdef",
+        version=version,
         backbone_hash="b",
         num_shared_layers=23,
         num_layers=30,
@@ -45,3 +45,46 @@ async def test_push_and_pop_reach_a_running_service(tmp_path: Path) -> None:
         assert (await ccoe("experts", "pop", "botany"))[0] == 0
         code, _, errors = await ccoe("experts", "pop", "botany")
         assert (code, "no expert 'botany'" in errors) == (2, True)
+
+
+def lines(output: str) -> set[tuple[str, ...]]:
+    """The first three words of each line."""
+    return {tuple(line.split()[:3]) for line in output.splitlines()}
+
+
+async def test_versions_are_listed_rolled_back_and_shown(settings: Settings) -> None:
+    root = settings.experts_dir
+    for version in ("aaa", "bbb"):
+        an_expert(root / "botany" / version, version)
+    (root / "registry.json").write_text('{"active": {"botany": "bbb"}, "history": {"botany": ["aaa", "bbb"]}}')
+
+    listed = lines((await ccoe("experts", "list", "--all"))[1])
+    assert {("botany", "aaa", "kept"), ("botany", "bbb", "active")} <= listed
+    assert (await ccoe("experts", "rollback", "botany"))[:2] == (0, "botany is now version aaa\n")
+    assert json.loads((await ccoe("experts", "show", "botany"))[1])["version"] == "aaa"
+    assert json.loads((await ccoe("experts", "show", "botany@bbb"))[1])["version"] == "bbb"
+    code, _, errors = await ccoe("experts", "rollback", "botany")
+    assert (code, "no earlier version of 'botany' was active" in errors) == (1, True)
+    assert (await ccoe("experts", "rollback", "botany", "--to", "bbb"))[:2] == (0, "botany is now version bbb\n")
+    await ccoe("experts", "pop", "botany")
+    listed = lines((await ccoe("experts", "list", "--all"))[1])
+    assert {("botany", "aaa", "kept"), ("botany", "bbb", "popped")} <= listed
+
+
+async def test_a_running_service_rolls_back_and_tells_what_was_changed(tmp_path: Path) -> None:
+    code, _, errors = await ccoe("experts", "audit")
+    assert (code, "ccoe serve" in errors) == (1, True)
+    async with process("scripted_ccoe", "serve", "--port", "0") as serving:
+        await line_with("serving at", serving)
+        await ccoe("experts", "push", str(an_expert(tmp_path / "botany")))
+        assert (await ccoe("experts", "rollback", "botany"))[:2] == (0, "botany is now version p0\n")
+        code, output, _ = await ccoe("experts", "audit")
+        changes = [line.split()[2:] for line in output.splitlines()[1:]]
+        assert (code, changes) == (0, [["rollback", "botany", "p0", "p1"], ["push", "botany", "p1"]])
+
+
+async def test_the_overview_names_what_is_loaded_on_use() -> None:
+    code, output, _ = await ccoe("experts", "--help")
+    assert code == 0
+    names = ("list", "show", "push", "pop", "rollback", "audit", "upload", "export", "import", "diff")
+    assert [name for name in names if name not in output] == []

@@ -11,7 +11,7 @@ from tests.orchestrator.processes import ROOT, ccoe
 MODULES = sorted(
     path.stem
     for path in (ROOT / "orchestrator" / "cli").glob("*.py")
-    if path.stem not in ("train", "eval", "bench", "progress")
+    if path.stem not in ("train", "eval", "bench", "progress", "expert_difference", "expert_exchange")
 )
 
 

@@ -1,0 +1,54 @@
+"""Every change of the experts that a service made, in one capped Redis Stream."""
+
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from redis.asyncio import Redis
+
+from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_errors
+
+_MAX_ENTRIES = 10_000
+
+ExpertAction = Literal["push", "pop", "rollback"]
+
+
+class ExpertChange(BaseModel):
+    """What was done to an expert: `version` is the one it was done to, `previous` the one that was active before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    action: ExpertAction
+    name: str
+    version: str
+    previous: str | None = None
+
+
+class ExpertAudit:
+    """Append to the audit, read its end. All methods raise RedisUnavailableError."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._key = keys.experts_audit
+
+    async def check(self) -> None:
+        """Return if Redis would take an entry now."""
+        async with redis_errors():
+            await self._redis.ping()
+
+    async def append(self, action: ExpertAction, name: str, version: str, previous: str | None) -> None:
+        """Write one change with the time of now; the oldest of more than `_MAX_ENTRIES` leave."""
+        change = ExpertChange(at=datetime.now(UTC), action=action, name=name, version=version, previous=previous)
+        async with redis_errors():
+            await self._redis.xadd(
+                self._key, {"change": change.model_dump_json()}, maxlen=_MAX_ENTRIES, approximate=False
+            )
+
+    async def newest(self, limit: int = 50) -> list[ExpertChange]:
+        """The newest changes, the newest first."""
+        async with redis_errors():
+            entries = await self._redis.xrevrange(self._key, count=limit)
+        found = cast(list[tuple[str, dict[str, str]]], entries)
+        return [ExpertChange.model_validate_json(fields["change"]) for _, fields in found]
