@@ -9,11 +9,11 @@ from experts.training.making import Listener
 
 
 class _SpeedColumn(ProgressColumn):
-    """Units a second, once there are two reports to tell it from."""
+    """Tokens or rows a second, once there are two reports to tell it from."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "")
+        return Text(f"{speed:,.0f}/s" if speed else "", no_wrap=True)
 
 
 def progress_bars(console: Console) -> Progress:

@@ -21,7 +21,7 @@ def test_a_bar_shows_tokens_loss_and_speed() -> None:
 
     assert (task.completed, task.fields["loss"], task.speed is not None) == (2000, "loss 0.500", True)
     cells = [column(task) for column in bars.columns if isinstance(column, ProgressColumn)]
-    assert any(str(cell).endswith(" tokens/s") for cell in cells)
+    assert "500/s" in map(str, cells)
 
 
 def test_rows_that_are_left_out_are_told() -> None:
