@@ -12,7 +12,9 @@ ExpertError
 ├── GrammarError           the grammar or schema cannot be compiled
 ├── EngineBusy             too many sequences; come back later
 ├── EngineClosed           the engine has stopped
-└── DatasetError           a row that cannot be used: names file and line
+├── DatasetError           a row that cannot be used: names file and line
+├── ResumeRefused          a training cannot go on from its checkpoint: names what differs
+└── TrainingFileError      activations or a checkpoint cannot be written
 """
 
 from pathlib import Path
@@ -105,3 +107,20 @@ class DatasetError(ExpertError):
         self.path, self.line, self.reason = path, line, reason
         where = str(path) if line is None else f"{path}:{line}"
         super().__init__(f"{where}: {reason}")
+
+
+class ResumeRefused(ExpertError):
+    """A training cannot go on from its checkpoint: it was made otherwise, or is damaged."""
+
+    def __init__(self, path: Path, differences: tuple[str, ...]) -> None:
+        self.path, self.differences = path, differences
+        remedy = "train with what it was made with, or without --resume"
+        super().__init__(f"cannot resume from {str(path)!r}: {'; '.join(differences)}; {remedy}")
+
+
+class TrainingFileError(ExpertError):
+    """What a training keeps on disk cannot be written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"cannot write {str(path)!r}: {reason}; make room, or train with --no-cache")

@@ -1,6 +1,7 @@
 """Boundary activations: the backbone is frozen, so its output for a row is computed once and every epoch reads it."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,11 @@ from torch import Tensor, nn
 
 from experts.backbone import Backbone
 from experts.stand_ins import Passing
+
+MAX_BATCH_TOKENS = 2048
+"""Padded tokens that the backbone computes at once."""
+OnDone = Callable[[int], None]
+"""Gets the number of tokens just finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +29,47 @@ class EncodedRow:
     def num_tokens(self) -> int:
         return len(self.token_ids)
 
+    @property
+    def num_answer_tokens(self) -> int:
+        return self.num_tokens - self.num_prompt_tokens
 
-@torch.inference_mode()
+
+def rows_hash(rows: Sequence[EncodedRow]) -> str:
+    """SHA-256 over all token ids and where the answers begin, in the rows' order."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row.num_prompt_tokens}:{','.join(map(str, row.token_ids))};".encode())
+    return digest.hexdigest()
+
+
 def boundary_activations(
-    backbone: Backbone, rows: Sequence[EncodedRow], on_done: Callable[[int], None], max_batch_tokens: int = 2048
+    backbone: Backbone, rows: Sequence[EncodedRow], on_done: OnDone, max_batch_tokens: int = MAX_BATCH_TOKENS
 ) -> list[Tensor]:
     """The backbone's output for each row, `[num_tokens, hidden]`, in the rows' order.
 
+    `on_done` gets the number of tokens just finished.
+    """
+    found: dict[int, Tensor] = {}
+    for batch, output in computed_batches(backbone, rows, batches(rows, max_batch_tokens)):
+        found.update(zip(batch, output, strict=True))
+        on_done(sum(rows[i].num_tokens for i in batch))
+    return [found[i] for i in range(len(rows))]
+
+
+@torch.inference_mode()
+def computed_batches(
+    backbone: Backbone, rows: Sequence[EncodedRow], groups: Iterable[list[int]]
+) -> Iterator[tuple[list[int], list[Tensor]]]:
+    """Each group of indices with its rows' activations, `[num_tokens, hidden]` each.
+
     The whole stack runs with its upper layers and final norm replaced by nothing, so masks and positions are the
-    library's own. `on_done` gets the number of tokens just finished.
+    library's own.
     """
     base = backbone.model.base_model
-    found: dict[int, Tensor] = {}
-    with stack_of(backbone, backbone.layers[: backbone.num_shared_layers], (), norm=False):
-        for batch in batches(rows, max_batch_tokens):
-            output = base(input_ids=pad([rows[i] for i in batch]), use_cache=False)[0]
-            for index, activations in zip(batch, output, strict=True):
-                found[index] = activations[: rows[index].num_tokens].clone()
-            on_done(sum(rows[i].num_tokens for i in batch))
-    return [found[i] for i in range(len(rows))]
+    for group in groups:
+        with stack_of(backbone, backbone.layers[: backbone.num_shared_layers], (), norm=False):
+            output = base(input_ids=pad([rows[i] for i in group]), use_cache=False)[0]
+        yield group, [each[: rows[i].num_tokens].clone() for i, each in zip(group, output, strict=True)]
 
 
 @contextmanager

@@ -1,34 +1,30 @@
 """From rows to a finished expert: encoded, trained, scored beside `general`, saved with its card."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experts.backbone import Backbone
 from experts.card import ExpertCard, GateRules, Metric, TrainingData
 from experts.checkpoint import save_expert
-from experts.errors import DatasetError
 from experts.expert import Expert
-from experts.prompt import PromptRenderer
 from experts.training.activations import EncodedRow
 from experts.training.datasets import SYNTHETIC, Dataset, dataset
+from experts.training.encoding import EncodedRows, RowLimits, Rows, encode, encode_rows
 from experts.training.evaluation import Evaluator, compare
 from experts.training.metrics import Calculate
 from experts.training.ngrams import ngram_hashes, save_ngrams
 from experts.training.recipes import Recipe
 from experts.training.row_maker import RowMaker
 from experts.training.rows import TrainingRow, read_rows
-from experts.training.trainer import Progress, Trained, TrainerConfig, train
+from experts.training.trainer import Progress, Trained, TrainerConfig, TrainingFiles, train
 
-MAX_ROW_TOKENS = 1024
 _NUM_DEV_ROWS = {"label": 120, "step_f1": 20}
 """Rows of a set that are scored; decoding costs more than comparing labels."""
 _MAX_ANSWER_TOKENS = {"step_f1": 128}
 _MIN_EXPERT_TOKENS = 96
 _SPARE_TOKENS = 16
-Rows = Mapping[Dataset, Sequence[TrainingRow]]
-"""Rows by data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +48,80 @@ class Listener:
     on_training: Callable[[Progress], None]
     on_rows_scored: Callable[[str, int, int], None]
     """Data set, rows done, rows in all (the expert's and the general expert's)."""
+    on_rows_skipped: Callable[[str, int, int], None] = lambda name, count, max_tokens: None
+    """Data sets, how many of their rows are left out, the tokens that a row may have."""
 
 
-def encode(backbone: Backbone, row: TrainingRow, suffix: str) -> EncodedRow:
-    """A row as the service would ask it, its answer with the end-of-answer token behind."""
-    renderer = PromptRenderer(backbone.tokenizer)
-    prompt = renderer.render(row.parts, suffix)
-    answer = [i for segment in row.segments for i in renderer.encode(segment)]
-    return EncodedRow((*prompt, *answer, min(backbone.eos_token_ids)), len(prompt))
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a training has beside its rows and its configuration."""
+
+    dev: Rows = field(default_factory=dict[Dataset, Sequence[TrainingRow]])
+    """Their loss decides when training ends; none: it lasts all epochs."""
+    limits: RowLimits = field(default_factory=RowLimits)
+    files: TrainingFiles = field(default_factory=TrainingFiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An expert that is trained but not saved, the rows that it was trained on, and how that went."""
+
+    expert: Expert
+    rows: Rows
+    trained: Trained
 
 
 def make_builtin(
-    recipe: Recipe, backbone: Backbone, data: Path, config: TrainerConfig, calculate: Calculate, listener: Listener
-) -> tuple[Expert, Rows, Trained]:
-    """Train and score one built-in expert. Raises DatasetError."""
+    recipe: Recipe,
+    backbone: Backbone,
+    data: Path,
+    config: TrainerConfig,
+    calculate: Calculate,
+    listener: Listener,
+    files: TrainingFiles | None = None,
+) -> Made:
+    """Train and score one built-in expert. Raises DatasetError, ResumeRefused and TrainingFileError."""
 
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
 
-    made = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
-    rows = {dataset(name): part for name, part in made.items()}
+    chosen = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
+    rows = {dataset(name): part for name, part in chosen.items()}
     identity = Identity(
         recipe.name, recipe.name, recipe.description, recipe.suffix, recipe.tool, recipe.max_tokens, recipe.gate
     )
-    expert, trained = make_expert(identity, backbone, rows, config, listener)
+    made = make_expert(identity, backbone, rows, config, listener, Surroundings(files=files or TrainingFiles()))
     sets = {dataset(name): dev_rows(data, name) for name in recipe.sets if dataset(name).metric}
-    metrics = score_all(expert, backbone, sets, calculate, listener)
-    return Expert(expert.card.model_copy(update={"metrics": metrics}), expert.tensors), rows, trained
+    metrics = score_all(made.expert, backbone, sets, calculate, listener)
+    return replace(made, expert=Expert(made.expert.card.model_copy(update={"metrics": metrics}), made.expert.tensors))
 
 
 def make_expert(
-    identity: Identity, backbone: Backbone, rows: Rows, config: TrainerConfig, listener: Listener
-) -> tuple[Expert, Trained]:
-    """Train one expert on rows. Raises DatasetError naming the row that is longer than what is trained on."""
-    encoded = [_encode_bounded(backbone, row, identity, of) for of, part in rows.items() for row in part]
-    longest = max(row.num_tokens - row.num_prompt_tokens for row in encoded)
-    trained = train(backbone, encoded, config, listener.on_training)
-    card = ExpertCard(
+    identity: Identity,
+    backbone: Backbone,
+    rows: Rows,
+    config: TrainerConfig,
+    listener: Listener,
+    around: Surroundings | None = None,
+) -> Made:
+    """Train one expert on rows.
+
+    Raises DatasetError naming the row that is longer than what is trained on, ResumeRefused and TrainingFileError.
+    """
+    around = around or Surroundings()
+    own, dev = (encode_rows(backbone, part, identity.suffix, around.limits) for part in (rows, around.dev))
+    for each in (each for each in (own, dev) if each.num_skipped):
+        listener.on_rows_skipped(", ".join(of.name for of in each.rows), each.num_skipped, each.max_tokens)
+    files, on_training = around.files, listener.on_training
+    trained = train(backbone, own.encoded, config, on_training, dev_rows=dev.encoded, files=files)
+    return Made(Expert(_card(identity, backbone, own, config, trained), trained.tensors), own.rows, trained)
+
+
+def _card(
+    identity: Identity, backbone: Backbone, own: EncodedRows, config: TrainerConfig, trained: Trained
+) -> ExpertCard:
+    longest = max(row.num_answer_tokens for row in own.encoded)
+    return ExpertCard(
         name=identity.name,
         domain=identity.domain,
         description=identity.description,
@@ -102,10 +135,9 @@ def make_expert(
         num_layers=backbone.num_layers,
         form=config.form,
         low_rank=trained.low_rank,
-        training_data=tuple(_training_data(rows)),
-        training=_training_summary(config, encoded, trained),
+        training_data=tuple(_training_data(own.rows)),
+        training=_training_summary(config, own.encoded, trained),
     )
-    return Expert(card, trained.tensors), trained
 
 
 def save(expert: Expert, rows: Rows, directory: Path) -> ExpertCard:
@@ -154,14 +186,6 @@ def _counting(listener: Listener, name: str, done: int, total: int) -> Callable[
     return on_done
 
 
-def _encode_bounded(backbone: Backbone, row: TrainingRow, identity: Identity, of: Dataset) -> EncodedRow:
-    encoded, limit = encode(backbone, row, identity.suffix), min(MAX_ROW_TOKENS, backbone.max_context)
-    if encoded.num_tokens > limit:
-        reason = f"row {row.id!r} has {encoded.num_tokens} tokens, more than {limit}; shorten it or leave it out"
-        raise DatasetError(Path(of.name), None, reason)
-    return encoded
-
-
 def _training_data(rows: Rows) -> Iterator[TrainingData]:
     """An entry for each data set, then one for each set that composed rows quote, with the ids of the rows."""
     quoted: dict[str, set[str]] = {}
@@ -180,7 +204,7 @@ def _entry(of: Dataset, name: str, row_ids: tuple[str, ...]) -> TrainingData:
 def _training_summary(
     config: TrainerConfig, rows: Sequence[EncodedRow], trained: Trained
 ) -> dict[str, str | int | float]:
-    return {
+    summary: dict[str, str | int | float] = {
         "num_rows": len(rows),
         "num_tokens": sum(row.num_tokens for row in rows),
         "epochs": config.epochs,
@@ -190,3 +214,9 @@ def _training_summary(
         "last_epoch_loss": round(trained.epoch_losses[-1], 4),
         "seconds": round(trained.caching_seconds + trained.training_seconds, 1),
     }
+    if config.accumulate > 1:
+        summary["accumulate"] = config.accumulate
+    if trained.dev_losses:
+        best = min(range(len(trained.dev_losses)), key=trained.dev_losses.__getitem__)
+        summary |= {"best_epoch": best + 1, "dev_losses": " ".join(f"{loss:.4f}" for loss in trained.dev_losses)}
+    return summary

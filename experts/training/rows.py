@@ -8,6 +8,9 @@ from typing import Any
 
 from experts.errors import DatasetError
 from experts.prompt import PromptParts
+from experts.training.chat import task_and_answer
+
+_FORMS = "{id, prompt, response}, {id, messages} or {id, question, steps}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,12 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except json.JSONDecodeError as error:
             raise DatasetError(path, number, f"not JSON: {error.msg}") from error
         if not isinstance(row, dict):
-            raise DatasetError(path, number, "not an object; a row is {id, prompt, response} or {id, question, steps}")
+            raise DatasetError(path, number, f"not an object; a row is {_FORMS}")
         yield number, row
 
 
 def read_rows(path: Path) -> list[TrainingRow]:
-    """Rows of a file in the shared format: prompt and response, or question and steps.
+    """Rows of a file in the shared format: prompt and response, messages, or question and steps.
 
     Raises DatasetError naming file, line and field.
     """
@@ -78,6 +81,8 @@ def _row(path: Path, number: int, raw: dict[str, Any]) -> TrainingRow:
     identifier = str(raw.get("id", f"{path.stem}-{number}"))
     if "steps" in raw:
         return _plan_row(path, number, raw, identifier)
+    if "messages" in raw:
+        return _chat_row(path, number, raw, identifier)
     for field in ("prompt", "response"):
         if not isinstance(raw.get(field), str) or not raw[field].strip():
             raise DatasetError(path, number, f"field {field!r} must be a text that is not empty")
@@ -98,6 +103,14 @@ def sql_parts(prompt: str) -> PromptParts:
     tables, _, rest = prompt.partition("\nQuestion:")
     question = rest.removesuffix("SQL:").strip()
     return PromptParts(question or prompt, context=tables.replace("Table:", "Tables:", 1) if question else "")
+
+
+def _chat_row(path: Path, number: int, raw: dict[str, Any], identifier: str) -> TrainingRow:
+    try:
+        task, answer = task_and_answer(raw["messages"])
+    except ValueError as error:
+        raise DatasetError(path, number, str(error)) from error
+    return TrainingRow(identifier, PromptParts(task), (answer,), answer)
 
 
 PLAN_STYLE = "Decompose the question in the style of {style}."

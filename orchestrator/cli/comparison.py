@@ -11,8 +11,9 @@ from experts.expert import Expert, general_expert
 from experts.registry import Registry
 from experts.training.comparison import Figure, Measure, compared
 from experts.training.datasets import Dataset
+from experts.training.encoding import Rows
 from experts.training.evaluation import Evaluator
-from experts.training.making import Listener, Rows
+from experts.training.making import Listener
 from experts.training.metrics import Execute
 from graphs.errors import ToolError
 from graphs.tools.sql import SqlTool

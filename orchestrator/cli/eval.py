@@ -18,7 +18,8 @@ from experts.errors import DatasetError, UnknownExpert
 from experts.registry import Entry, Registry
 from experts.source import load_backbone
 from experts.training.datasets import Dataset, dataset, is_builtin
-from experts.training.making import Rows, dev_rows, score_all
+from experts.training.encoding import Rows
+from experts.training.making import dev_rows, score_all
 from experts.training.metrics import MetricName
 from experts.training.rows import TrainingRow, read_rows
 from orchestrator.cli.calculation import calculate

@@ -9,20 +9,25 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from experts.card import NAME_PATTERN, ExpertCard
+from experts.card import NAME_PATTERN
 from experts.source import load_backbone
+from experts.training.activation_store import ActivationStore
 from experts.training.datasets import Dataset
-from experts.training.making import Identity, make_builtin, make_expert, save
+from experts.training.encoding import MAX_ROW_TOKENS, RowLimits, Rows
+from experts.training.hub import HubDataset
+from experts.training.making import Identity, Made, Surroundings, make_builtin, make_expert, save
 from experts.training.recipes import RECIPES, Recipe
 from experts.training.rows import read_rows
-from experts.training.trainer import TrainerConfig
+from experts.training.trainer import TrainerConfig, TrainingFiles
 from orchestrator.cli.calculation import calculate
 from orchestrator.cli.eval import backbone_config, data_directory, metrics_table
+from orchestrator.cli.losses import loss_table, show_losses
 from orchestrator.cli.progress import progress_bars, progress_listener
 from orchestrator.settings import Settings, read_settings
 
 app = typer.Typer()
 Form = Literal["low_rank", "full"]
+_UNSTATED = "unstated"
 _USUAL = TrainerConfig()
 _LEARNING_RATES: dict[Form, float] = {"low_rank": _USUAL.learning_rate, "full": 3e-4}
 
@@ -35,71 +40,140 @@ class _Work:
     config: TrainerConfig
     output: Path
     console: Console
+    store: ActivationStore | None
+    resume: bool
+    checkpoint_minutes: float
+
+    def files(self, name: str) -> TrainingFiles:
+        """Of one expert's training; says whether there is a checkpoint where that may surprise."""
+        checkpoint = self.output / f"{name}.checkpoint"
+        if self.resume and not checkpoint.is_file():
+            self.console.print(f"{name}: no checkpoint at {checkpoint}; training begins at the first step")
+        if not self.resume and checkpoint.is_file():
+            self.console.print(f"{name}: {checkpoint} of an unfinished training is replaced; --resume would go on")
+        return TrainingFiles(self.store, checkpoint, self.resume, 60 * self.checkpoint_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Rows of the user's own."""
+
+    file: Path | None
+    dataset: str | None
+    dev: Path | None
+    licence: str
+    source: str
+
+    def read(self) -> tuple[Rows, Rows]:
+        """Rows to train on and dev rows. Raises DatasetError."""
+        dev = {Dataset(self.dev.stem, str(self.dev), "", ""): read_rows(self.dev)} if self.dev else {}
+        if self.file is not None:
+            return {Dataset(self.file.stem, self.source, self.licence, ""): read_rows(self.file)}, dev
+        of = HubDataset.parse(self.dataset or "")
+        source = f"{of.repository}, split {of.split}" if self.source == _UNSTATED else self.source
+        rows = [row for path in of.fetch() for row in read_rows(path)]
+        return {Dataset(of.repository.partition("/")[2], source, self.licence, ""): rows}, dev
 
 
 @app.command()
 def train(
     names: Annotated[list[str] | None, typer.Argument(help="Which built-in experts; all if none is named.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Rows of your own: JSON Lines of prompt and response.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the expert that --file makes.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Rows of your own: JSON Lines of prompts or chats.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The same from the hub: OWNER/NAME or OWNER/NAME:SPLIT.")] = None,
+    dev: Annotated[Path | None, typer.Option(help="Rows whose loss says when to stop; the best epoch is kept.")] = None,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without a lower dev loss, then stop.")] = _USUAL.patience,
+    name: Annotated[str | None, typer.Option(help="Of the expert that --file or --dataset makes.")] = None,
     domain: Annotated[str | None, typer.Option(help="Its domain; the name if not given.")] = None,
     description: Annotated[str | None, typer.Option(help="What it is for, in a sentence.")] = None,
     suffix: Annotated[str, typer.Option(help="Its own instruction, last in every prompt.")] = "",
     tool: Annotated[Literal["calculator", "sql"] | None, typer.Option(help="What computes its answers.")] = None,
-    licence: Annotated[str, typer.Option(help="Of the rows of --file; for the card.")] = "unstated",
-    source: Annotated[str, typer.Option(help="Where the rows of --file are from; for the card.")] = "unstated",
+    licence: Annotated[str, typer.Option(help="Of the rows of --file; for the card.")] = _UNSTATED,
+    source: Annotated[str, typer.Option(help="Where the rows of --file are from; for the card.")] = _UNSTATED,
+    max_row_tokens: Annotated[int, typer.Option(min=2, help="A longer row of your own is an error.")] = MAX_ROW_TOKENS,
+    skip_long: Annotated[bool, typer.Option("--skip-long", help="Leave longer rows out, and say how many.")] = False,
     form: Annotated[Form, typer.Option(help="Low-rank deltas, or the upper layers in full.")] = _USUAL.form,
     rank: Annotated[int, typer.Option(min=1, help="Of the low-rank deltas.")] = _USUAL.rank,
     epochs: Annotated[int | None, typer.Option(min=1, help="4; a built-in expert has its own number.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="0.001 for low_rank, 0.0003 for full.")] = None,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches of 1,024 tokens in one step.")] = _USUAL.accumulate,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --output.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Between two; one at each epoch's end too.")] = 5.0,
+    cache: Annotated[bool, typer.Option(help="Keep the backbone's output for the rows on disk.")] = True,
+    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Remove all that is kept so, and end.")] = False,
     output: Annotated[Path, typer.Option(help="Each expert gets a directory in it.")] = Path("trained"),
 ) -> None:
     """Train built-in experts and score each beside the general one; with --file, train an expert of your own."""
+    settings, console = read_settings(), Console(highlight=False, soft_wrap=True)
+    store = ActivationStore(settings.cache_dir.expanduser() / "activations")
+    if clear_cache:
+        return console.print(f"{_size(store.clear())} removed from {store.directory}")
+    config = replace(_config(form, rank, epochs, learning_rate), accumulate=accumulate, patience=patience)
+    work = _Work(settings, config, output, console, store if cache else None, resume, checkpoint_minutes)
+    own, limits = _Own(file, dataset, dev, licence, source), RowLimits(max_row_tokens, skip_long)
+    if _is_builtin(own, names, name):
+        return _train_builtin(work, _chosen(names or []), epochs)
+    called, about = _checked(name), description or f"Trained on {file.name if file else dataset}."
+    return _train_own(work, own, Identity(called, domain or called, about, suffix, tool), limits)
+
+
+def _config(form: Form, rank: int, epochs: int | None, learning_rate: float | None) -> TrainerConfig:
     rate = _LEARNING_RATES[form] if learning_rate is None else learning_rate
-    config = TrainerConfig(form=form, rank=rank, epochs=epochs or _USUAL.epochs, learning_rate=rate)
-    work = _Work(read_settings(), config, output, Console(highlight=False, soft_wrap=True))
-    if file is None:
-        if name is not None:
-            raise typer.BadParameter("--name is for the expert that --file makes; name built-in ones without it")
-        _train_builtin(work, _chosen(names or []), epochs)
-        return
+    return TrainerConfig(form, rank, epochs=epochs or _USUAL.epochs, learning_rate=rate)
+
+
+def _is_builtin(own: _Own, names: list[str] | None, name: str | None) -> bool:
+    """Whether no rows are given. Raises BadParameter where the options do not go together."""
+    if own.file is None and own.dataset is None:
+        if name is not None or own.dev is not None:
+            option = "--name" if name is not None else "--dev"
+            raise typer.BadParameter(f"{option} is for the expert that --file makes; name built-in ones without it")
+        return True
+    if own.file is not None and own.dataset is not None:
+        raise typer.BadParameter("--file and --dataset both name the rows; give one of them")
     if names:
         raise typer.BadParameter(f"--file makes one expert, named by --name; what is {' '.join(names)!r} for?")
-    called = _checked(name)
-    about = description or f"Trained on {file.name}."
-    _train_own(
-        work, file, Identity(called, domain or called, about, suffix, tool), Dataset(file.stem, source, licence, "")
-    )
+    return False
 
 
 def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> None:
     data = data_directory(work.settings)
     backbone = load_backbone(backbone_config(work.settings))
     for recipe in chosen:
-        started = time.perf_counter()
+        started, files = time.perf_counter(), work.files(recipe.name)
         with progress_bars(work.console) as bars:
             listener = progress_listener(bars, recipe.name)
             config = replace(work.config, epochs=epochs or recipe.epochs)
-            expert, rows, _ = make_builtin(recipe, backbone, data, config, calculate, listener)
-        card = save(expert, rows, work.output / recipe.name)
-        work.console.print(metrics_table(card.name, card.metrics))
-        _tell(work, card, started)
+            made = make_builtin(recipe, backbone, data, config, calculate, listener, files)
+        work.console.print(metrics_table(recipe.name, made.expert.card.metrics))
+        _finish(work, made, started)
 
 
-def _train_own(work: _Work, file: Path, identity: Identity, of: Dataset) -> None:
-    started, rows = time.perf_counter(), {of: read_rows(file)}
-    backbone = load_backbone(backbone_config(work.settings))
+def _train_own(work: _Work, own: _Own, identity: Identity, limits: RowLimits) -> None:
+    started, (rows, dev) = time.perf_counter(), own.read()
+    backbone, files = load_backbone(backbone_config(work.settings)), work.files(identity.name)
     with progress_bars(work.console) as bars:
         listener = progress_listener(bars, identity.name)
-        expert, _ = make_expert(identity, backbone, rows, work.config, listener)
-    _tell(work, save(expert, rows, work.output / identity.name), started)
+        made = make_expert(identity, backbone, rows, work.config, listener, Surroundings(dev, limits, files))
+    _finish(work, made, started)
 
 
-def _tell(work: _Work, card: ExpertCard, started: float) -> None:
-    directory, seconds = work.output / card.name, time.perf_counter() - started
-    work.console.print(
-        f"{card.name} {card.version}: {seconds:.0f} s, in {directory}; next: ccoe experts push {directory}"
-    )
+def _finish(work: _Work, made: Made, started: float) -> None:
+    """Save the expert, remove its checkpoint, and say what came of it."""
+    name, console = made.expert.card.name, work.console
+    directory = work.output / name
+    card = save(made.expert, made.rows, directory)
+    (work.output / f"{name}.checkpoint").unlink(missing_ok=True)
+    console.print(loss_table(made.trained))
+    console.print(show_losses(made.trained, directory))
+    if work.store is not None:
+        kept = f"{_size(work.store.num_bytes)} kept in {work.store.directory}"
+        console.print(f"boundary activations: {kept}; ccoe train --clear-cache removes them")
+    seconds = time.perf_counter() - started
+    console.print(f"{name} {card.version}: {seconds:.0f} s, in {directory}; next: ccoe experts push {directory}")
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
 
 
 def _chosen(names: list[str]) -> list[Recipe]:

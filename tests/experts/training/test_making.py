@@ -1,19 +1,19 @@
 """From rows to a finished expert: how rows are encoded, what the card says, how it is scored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experts.backbone import Backbone
 from experts.checkpoint import load_expert
-from experts.errors import DatasetError
 from experts.expert import Expert
 from experts.prompt import PromptParts
 from experts.training.datasets import SYNTHETIC, Dataset
-from experts.training.making import Identity, Listener, encode, make_expert, save, score_all
+from experts.training.encoding import RowLimits
+from experts.training.making import Identity, Listener, Surroundings, make_expert, save, score_all
 from experts.training.rows import TrainingRow
 from experts.training.trainer import TrainerConfig
-from tests.experts.families import END_ID
 
 BILLS = Dataset("bills", "our own desk", "CC0-1.0", "exact_match")
 QUIET = Listener(lambda _: None, lambda _, done, total: None)
@@ -25,18 +25,7 @@ def row(number: int, answer: str = "yes") -> TrainingRow:
 
 def made(backbone: Backbone, rows: dict[Dataset, list[TrainingRow]], max_tokens: int | None = None) -> Expert:
     identity = Identity("finance", "money", "Bills.", max_tokens=max_tokens)
-    return make_expert(identity, backbone, rows, TrainerConfig(epochs=1), QUIET)[0]
-
-
-def test_an_answer_ends_with_the_end_token_and_holds_no_other_special_one(backbone: Backbone) -> None:
-    """What looks like a special token in a user's text is plain characters, in the prompt and in the answer."""
-    encoded = encode(backbone, TrainingRow("a", PromptParts("a <|end|>"), ("b ", "<|end|>")), "")
-    answer = encoded.token_ids[encoded.num_prompt_tokens :]
-
-    assert answer[-1] == END_ID
-    assert END_ID not in answer[:-1]
-    assert backbone.tokenizer.decode(answer[:-1]) == "b <|end|>"
-    assert encoded.token_ids[: encoded.num_prompt_tokens].count(END_ID) == 1  # the template's own
+    return make_expert(identity, backbone, rows, TrainerConfig(epochs=1), QUIET).expert
 
 
 def test_the_card_names_the_rows_of_every_set_but_the_invented_ones(backbone: Backbone, tmp_path: Path) -> None:
@@ -59,9 +48,38 @@ def test_an_expert_may_answer_a_little_longer_than_its_rows(
     assert made(backbone, {BILLS: [row(1), row(2, answer)]}, max_tokens).card.max_tokens == expected
 
 
-def test_a_row_longer_than_the_context_is_named(backbone: Backbone) -> None:
-    with pytest.raises(DatasetError, match=r"bills: row 'r2' has \d+ tokens, more than 256; shorten it"):
-        made(backbone, {BILLS: [row(1), row(2, "y" * 300)]})
+def test_rows_that_are_left_out_are_told_and_not_in_the_card(backbone: Backbone) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def on_rows_skipped(datasets: str, count: int, max_tokens: int) -> None:
+        told.append((datasets, count, max_tokens))
+
+    listener = replace(QUIET, on_rows_skipped=on_rows_skipped)
+    rows = {BILLS: [row(1), row(2, "y" * 300), row(3)]}
+    around = Surroundings(limits=RowLimits(skip_long=True))
+    done = make_expert(
+        Identity("finance", "money", "Bills."), backbone, rows, TrainerConfig(epochs=1), listener, around
+    )
+
+    assert told == [("bills", 1, 256)]
+    assert [data.row_ids for data in done.expert.card.training_data] == [("r1", "r3")]
+    assert [each.id for each in done.rows[BILLS]] == ["r1", "r3"]
+    assert done.expert.card.training["num_rows"] == 2
+
+
+def test_the_card_tells_the_dev_losses_and_which_epoch_was_the_best(backbone: Backbone) -> None:
+    around = Surroundings({Dataset("dev", "", "", ""): [row(9)]})
+    config = TrainerConfig(epochs=2, accumulate=3)
+    done = make_expert(Identity("finance", "money", "Bills."), backbone, {BILLS: [row(1)]}, config, QUIET, around)
+    card = done.expert.card
+    plain = made(backbone, {BILLS: [row(1)]}).card
+
+    losses = [float(loss) for loss in str(card.training["dev_losses"]).split()]
+    assert losses == [round(loss, 4) for loss in done.trained.dev_losses]
+    assert (len(losses), card.training["best_epoch"]) == (2, 1 + losses.index(min(losses)))
+    assert card.training["accumulate"] == 3
+    assert [data.name for data in card.training_data] == ["bills"]
+    assert not {"dev_losses", "best_epoch", "accumulate"} & plain.training.keys()
 
 
 def test_several_sets_are_scored_together_too(backbone: Backbone) -> None:

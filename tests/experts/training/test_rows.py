@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from experts.errors import DatasetError
+from experts.prompt import PromptParts
 from experts.training.rows import TrainingRow, plan_segments, read_rows
 
 
@@ -20,6 +21,12 @@ def read(tmp_path: Path, *rows: Any, name: str = "set") -> list[TrainingRow]:
 def test_a_prompt_is_the_task(tmp_path: Path) -> None:
     (row,) = read(tmp_path, {"id": "a", "domain": "law", "prompt": "Which?\nClause: x", "response": " Insurance "})
     assert (row.id, row.parts.task, row.response, row.target) == ("a", "Which?\nClause: x", "Insurance", "Insurance")
+
+
+def test_a_chat_is_a_task_and_its_answer(tmp_path: Path) -> None:
+    question = {"role": "user", "content": "Which?"}
+    (row,) = read(tmp_path, {"messages": [question, {"role": "assistant", "content": "This."}]})
+    assert (row.id, row.parts, row.segments, row.target) == ("train-1", PromptParts("Which?"), ("This.",), "This.")
 
 
 def test_an_equation_is_learnt_without_its_value(tmp_path: Path) -> None:
@@ -59,6 +66,11 @@ def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
         ("[1]", "not an object"),
         ({"prompt": "a"}, "'response'"),
         ({"prompt": "a", "response": "  "}, "'response'"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "must be the assistant's"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]},
+            "message 2 .* content",
+        ),
         ({"prompt": 3, "response": "a"}, "'prompt'"),
         ({"question": "a", "steps": []}, "at least one step"),
         ({"question": "a", "steps": [{"id": 1}]}, "needs a text"),

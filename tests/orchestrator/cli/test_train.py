@@ -1,12 +1,19 @@
 """`ccoe train --file`: from rows of one's own to an expert that is pushed, asked and popped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from experts.card import ExpertCard
+from experts.errors import EngineClosed
+from experts.training import trainer
+from experts.training.hub import HubDataset
+from experts.training.making import Listener
 from experts.training.ngrams import load_ngrams
+from orchestrator.cli.progress import progress_listener
 from tests.experts.conftest import make_backbone, save_model
 from tests.orchestrator.cli.conftest import Terminal
 
@@ -128,6 +135,10 @@ def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal:
         (["--file", "rows.jsonl", "--name", "finance", "--form", "half"], "'half' is not one of"),
         (["--file", "rows.jsonl", "--name", "finance", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["--name", "finance"], "--name is for the expert that --file makes"),
+        (["--dev", "rows.jsonl"], "--dev is for the expert that --file makes"),
+        (["--file", "rows.jsonl", "--dev", "nowhere.jsonl", "--name", "finance"], "nowhere.jsonl: cannot be read"),
+        (["--file", "rows.jsonl", "--dataset", "ann/bills", "--name", "finance"], "both name the rows"),
+        (["--dataset", "bills", "--name", "finance"], "bills: is no dataset of the hub"),
         (["alchemy", "math"], "no recipe for alchemy; known: planner, math"),
         (["math"], "CCOE_DATA cannot be used"),
     ],
@@ -141,6 +152,107 @@ def test_what_cannot_be_trained_is_said_before_a_model_is_loaded(
     code, _, errors = terminal.ccoe("train", *arguments)
     assert (code, reason in errors) == (2, True), errors
     assert not (folder / "trained").exists()
+
+
+TRAIN = ("train", "--file", "rows.jsonl", "--name", "finance", "--epochs", "3")
+
+
+def test_the_backbones_output_is_kept_until_it_is_cleared(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    store = folder / "cache" / "activations"
+    assert terminal.ccoe(*TRAIN, "--no-cache")[0] == 0
+    assert not store.exists()
+    version = made(folder).version
+
+    output = terminal.ccoe(*TRAIN)[1]
+    assert f"MB kept in {store}; ccoe train --clear-cache removes them" in output
+    (data,) = store.glob("*/activations.bin")
+    written = data.stat().st_mtime_ns
+    assert terminal.ccoe(*TRAIN)[0] == 0
+    assert data.stat().st_mtime_ns == written
+    assert made(folder).version == version
+
+    assert terminal.ccoe("train", "--clear-cache")[1].endswith(f"MB removed from {store}\n")
+    assert not store.exists()
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(
+    terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(folder / "rows.jsonl")
+    terminal.ccoe(*TRAIN, "--output", "whole")
+    checkpoint = folder / "trained" / "finance.checkpoint"
+
+    with monkeypatch.context() as patched:
+        patched.setattr("orchestrator.cli.train.progress_listener", failing_after_two_epochs)
+        assert terminal.ccoe(*TRAIN)[0] == 1
+    assert checkpoint.is_file()
+    assert not (folder / "trained" / "finance").exists()
+
+    code, _, errors = terminal.ccoe(*TRAIN, "--resume", "--rank", "2")
+    assert (code, "rank was 16, is 2; train with what it was made with" in errors) == (1, True), errors
+    code, output, errors = terminal.ccoe(*TRAIN, "--resume")
+    assert (code, "no checkpoint" in output) == (0, False), errors
+    assert made(folder).version == ExpertCard.load(folder / "whole" / "finance").version
+    assert not checkpoint.exists()
+
+
+def failing_after_two_epochs(bars: Progress, name: str) -> Listener:
+    listener = progress_listener(bars, name)
+
+    def on_training(progress: trainer.Progress) -> None:
+        if progress.phase == "training" and progress.done >= progress.total * 2 / 3:
+            raise EngineClosed("enough")
+        listener.on_training(progress)
+
+    return replace(listener, on_training=on_training)
+
+
+def test_a_checkpoint_that_is_not_there_or_not_used_is_told(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    assert "finance: no checkpoint at trained/finance.checkpoint" in terminal.ccoe(*TRAIN, "--resume")[1]
+    (folder / "trained" / "finance.checkpoint").touch()
+    assert "of an unfinished training is replaced" in terminal.ccoe(*TRAIN)[1]
+
+
+def test_dev_rows_stop_the_training_and_the_losses_are_shown(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl")
+    (folder / "dev.jsonl").write_text(json.dumps({"prompt": "Pay 3?", "response": "no, never"}))
+    options = ("--epochs", "30", "--learning-rate", "0.02", "--dev", "dev.jsonl", "--patience", "1")
+    code, output, errors = terminal.ccoe(*TRAIN[:-2], *options)
+    assert code == 0, errors
+
+    losses = str(made(folder).training["dev_losses"]).split()
+    assert len(losses) == int(made(folder).training["best_epoch"]) + 1 < 30
+    table = [line.split() for line in output.splitlines()]
+    assert ["epoch", "loss", "dev", "loss"] in table
+    assert [row[-1] for row in table if row[1:] and row[-1] == "kept"] == ["kept"]
+    assert [data.name for data in made(folder).training_data] == ["rows"]
+
+
+def test_long_rows_are_left_out_and_counted(terminal: Terminal, folder: Path) -> None:
+    write_rows(folder / "rows.jsonl", json.dumps({"prompt": "a" * 300, "response": "b"}))
+    output = terminal.ccoe(*TRAIN, "--skip-long")[1]
+    assert "finance: 1 rows of rows have more than 256 tokens; left out" in output
+    assert made(folder).training["num_rows"] == 20
+    code, _, errors = terminal.ccoe(*TRAIN, "--max-row-tokens", "8")
+    assert (code, "more than 8" in errors, "21 rows are too long" in errors) == (2, True, True), errors
+
+
+def test_a_dataset_of_the_hub_is_trained_on(terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = [{"role": "user", "content": "Pay?"}, {"role": "assistant", "content": "yes"}]
+    (folder / "train.jsonl").write_text(json.dumps({"messages": chat}))
+
+    def fetch(of: HubDataset) -> list[Path]:
+        assert (of.repository, of.split) == ("ann/bills", "small")
+        return [folder / "train.jsonl"]
+
+    monkeypatch.setattr(HubDataset, "fetch", fetch)
+    code, _, errors = terminal.ccoe("train", "--dataset", "ann/bills:small", "--name", "finance", "--epochs", "1")
+    assert code == 0, errors
+    (data,) = made(folder).training_data
+    assert (data.name, data.source, data.row_ids) == ("bills", "ann/bills, split small", ("train-1",))
+    assert made(folder).description == "Trained on ann/bills:small."
 
 
 @pytest.mark.parametrize("data", [None, "nowhere", "bare"])

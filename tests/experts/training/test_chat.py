@@ -1,0 +1,47 @@
+"""A chat becomes a task and its answer."""
+
+from typing import Any
+
+import pytest
+
+from experts.training.chat import task_and_answer
+
+
+def message(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+SYSTEM, FIRST, REPLY = message("system", "Be brief."), message("user", " How much? "), message("assistant", "12")
+SECOND, LAST = message("user", "And twice?"), message("assistant", "24\n")
+
+
+@pytest.mark.parametrize(
+    ("messages", "task", "answer"),
+    [
+        ([FIRST, REPLY], "How much?", "12"),
+        ([SYSTEM, FIRST, REPLY], "Be brief.\nUser: How much?", "12"),
+        ([FIRST, REPLY, SECOND, LAST], "User: How much?\nAssistant: 12\nUser: And twice?", "24"),
+    ],
+)
+def test_what_is_before_the_last_message_is_the_task(messages: list[Any], task: str, answer: str) -> None:
+    assert task_and_answer(messages) == (task, answer)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([], "list that is not empty"),
+        ("hello", "list that is not empty"),
+        ([FIRST], "the last of the messages"),
+        ([FIRST, REPLY, SECOND], "the last of the messages"),
+        ([REPLY], "need one of the user"),
+        ([SYSTEM, REPLY], "need one of the user"),
+        ([FIRST, message("tool", "x"), REPLY], "message 2 must have the role"),
+        (["hello", REPLY], "message 1 must have the role"),
+        ([FIRST, message("assistant", " ")], "message 2 must have a content"),
+        ([message("user", [{"type": "text"}]), REPLY], "message 1 must have a content"),
+    ],
+)
+def test_a_chat_without_a_question_or_an_answer_says_so(messages: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        task_and_answer(messages)
