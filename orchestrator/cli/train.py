@@ -186,7 +186,7 @@ def _chosen(names: list[str]) -> list[Recipe]:
 def _checked(name: str | None) -> str:
     """The name of an own expert, before an hour is spent on it."""
     if name is None:
-        raise typer.BadParameter("--file needs --name: what the new expert is called")
+        raise typer.BadParameter("rows of your own need --name: what the new expert is called")
     if name == "general" or not re.fullmatch(NAME_PATTERN, name):
         reason = "a name is lower-case letters, digits, - and _, begins with a letter and is not 'general'"
         raise typer.BadParameter(f"{name!r} cannot be used: {reason}")

@@ -127,7 +127,7 @@ def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal:
     [
         (["--file", "nowhere.jsonl", "--name", "finance"], "nowhere.jsonl: cannot be read"),
         (["--file", "empty.jsonl", "--name", "finance"], "empty.jsonl: has no rows"),
-        (["--file", "rows.jsonl"], "--file needs --name"),
+        (["--file", "rows.jsonl"], "rows of your own need --name"),
         (["--file", "rows.jsonl", "--name", "general"], "'general' cannot be used"),
         (["--file", "rows.jsonl", "--name", "My Expert"], "'My Expert' cannot be used"),
         (["math", "--file", "rows.jsonl", "--name", "finance"], "what is 'math' for?"),
