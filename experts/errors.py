@@ -123,4 +123,4 @@ class TrainingFileError(ExpertError):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
-        super().__init__(f"cannot write {str(path)!r}: {reason}; make room there, or choose another folder (CCOE_CACHE_DIR, --output)")
+        super().__init__(f"cannot write {str(path)!r}: {reason}; make room there, or name another folder")

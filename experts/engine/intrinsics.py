@@ -15,7 +15,10 @@ _LOG2_E, _LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
 
 
 def compiled(function: Any) -> Any:
-    """Reordering of sums is allowed, and numbers are taken to be numbers; the machine code is kept on disk."""
+    """Reordering of sums is allowed, and numbers are taken to be numbers; the machine code is kept on disk.
+
+    It is made anew when the file of the function changes, not when this one does: `make clean` then.
+    """
     options: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz", "nnan"}}
     try:
         return numba.njit(cache=True, **options)(function)

@@ -78,3 +78,14 @@ def test_decoding_is_compiled_and_a_chunk_is_not(cache: KVCache) -> None:
         for rows, number in [(rows_of(cache, [3, 7]), 1), (chunk, 1)]:
             attended(rows, heads, rotation, AttentionKind(1.0))
             assert compiled.call_count == number
+
+
+@pytest.mark.parametrize(("length", "num_attended"), [(1, 1), (2, 16), (16, 16), (17, 32)])
+def test_chunks_are_attended_in_few_sizes(cache: KVCache, length: int, num_attended: int) -> None:
+    table = BlockTable()
+    table.blocks += range(8)
+    span = lay_out(cache, [(table, range(3, 3 + length))]).attention.spans[0]
+
+    assert span.positions.shape == (1, num_attended)
+    assert span.positions[0, length - 1 :].unique().tolist() == [2 + length]
+    assert span.rows == slice(0, length)
