@@ -130,14 +130,12 @@ def _attend_group(
 
 @compiled
 def _rotate(like: Any, heads: int, head: int, cos: int, sin: int, row: int, size: int) -> None:
-    """Turn the two halves of a head against each other."""
+    """Turn the two halves of a head against each other; rounded as `Rotation.split` rounds."""
     half = size // 2
     for i in range(half):
         first, second = load(like, heads, head + i), load(like, heads, head + half + i)
-        turned = rounded(like, first * load(like, cos, row + i))
-        other = rounded(like, second * load(like, cos, row + half + i))
-        turned += rounded(like, second * load(like, sin, row + i))
-        other += rounded(like, first * load(like, sin, row + half + i))
+        turned = rounded(like, first * load(like, cos, row + i)) + second * load(like, sin, row + i)
+        other = rounded(like, second * load(like, cos, row + half + i)) + first * load(like, sin, row + half + i)
         store(like, heads, head + i, turned)
         store(like, heads, head + half + i, other)
 

@@ -111,9 +111,11 @@ async def test_a_pushed_expert_answers_until_it_is_popped(
 async def test_a_rollback_makes_the_earlier_version_answer(
     experts: ExpertHost, backbone: Backbone, tmp_path: Path
 ) -> None:
+    # each is asked once before: behind a cached prefix bfloat16 may round another way than behind a fresh one
     first = await experts.push(law_of_seed(tmp_path, backbone, 1))
-    said = text_of(await asked(experts, "law"))
+    said = [text_of(await asked(experts, "law")) for _ in range(2)][-1]
     second = await experts.push(law_of_seed(tmp_path, backbone, 2))
+    await asked(experts, "law")
     stream = experts.generate("law", ASKED, max_tokens=12)
     begun = await anext(aiter(stream))
 

@@ -39,13 +39,13 @@ def test_every_workload_is_measured_in_full(terminal: Terminal) -> None:
     tokens = {name: one["num_output_tokens"] for name, one in document["throughput"].items()}
     assert tokens == {
         **{f"{form} {what}": 60 for form in ("merged", "compact") for what in ("mixed", "one expert")},
-        **{f"{form} one stream": 5 for form in ("merged", "compact")},
+        **{f"{form} one stream{how}": 5 for form in ("merged", "compact") for how in ("", ", int4")},
         "transformers one stream": 6,
         **{f"{peer} mixed": 60 for peer in ("transformers", "peft")},
         **{f"{who} growing": 12 for who in ("merged", "transformers", "peft")},
     }
     hand_over = document["hand_over"]
-    assert hand_over["reused_upper_tokens"] == 0 < hand_over["reused_backbone_tokens"] < hand_over["num_tokens"]
+    assert hand_over["reused_upper_tokens"] == 0 < hand_over["reused_backbone_tokens"] <= hand_over["num_tokens"]
 
 
 def test_ratios_are_ours_to_theirs(terminal: Terminal) -> None:

@@ -8,11 +8,9 @@ import pytest
 
 from tests.orchestrator.processes import ROOT, ccoe
 
-MODULES = sorted(
-    path.stem
-    for path in (ROOT / "orchestrator" / "cli").glob("*.py")
-    if path.stem not in ("train", "eval", "bench", "progress", "expert_difference", "expert_exchange")
-)
+WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture"}
+WITH_TORCH |= {"comparison", "expert_difference", "expert_exchange"}
+MODULES = sorted(path.stem for path in (ROOT / "orchestrator" / "cli").glob("*.py") if path.stem not in WITH_TORCH)
 
 
 async def test_the_overview_names_every_command() -> None:
