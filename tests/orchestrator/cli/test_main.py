@@ -8,8 +8,10 @@ import pytest
 
 from tests.orchestrator.processes import ROOT, ccoe
 
-WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture"}
-WITH_TORCH |= {"comparison", "expert_difference", "expert_exchange"}
+WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture", "comparison"} | {
+    "expert_difference",
+    "expert_exchange",
+}
 MODULES = sorted(path.stem for path in (ROOT / "orchestrator" / "cli").glob("*.py") if path.stem not in WITH_TORCH)
 
 
