@@ -1,8 +1,6 @@
 """Experts on disk: `card.json` and `weights.safetensors` in a directory."""
 
 import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -13,6 +11,7 @@ from experts.backbone import Backbone, hash_tensors
 from experts.card import ExpertCard
 from experts.errors import CheckpointError
 from experts.expert import Expert, projection_names
+from experts.whole_directory import whole_directory
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -27,17 +26,9 @@ def save_expert(expert: Expert, directory: Path) -> ExpertCard:
     """Write an expert, whole or not at all; returns its card with the version of its content."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in expert.tensors.items()}
     card = expert.card.model_copy(update={"version": content_version(expert.card, tensors)})
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
+    with whole_directory(directory) as staging:
         save_file(tensors, staging / WEIGHTS_FILE)
         card.save(staging)
-        staging.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.replace(directory)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return card
 
 

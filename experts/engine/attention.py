@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from transformers import AttentionInterface
 
 from experts.engine import kernels
 from experts.engine.kv_cache import KVCache, LayerCache
-from experts.engine.operations import number_like
+from experts.engine.operations import number_like, number_like_few
 from experts.engine.rotation import Rotation
 
 NAME = "ccoe_paged"
@@ -27,7 +28,7 @@ class AttentionKind:
     softcap: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Span:
     """Rows of one or several sequences that attend together: equally many rows, equally many blocks each."""
 
@@ -38,15 +39,18 @@ class Span:
     16 rows, as torch keeps code for every number of rows it has seen."""
     blocks: Tensor
     """`[num_sequences, num_blocks]`: of the cache, which hold their keys and values."""
-    cache_rows: Tensor
-    """`[num_sequences * num_kv_heads * num_blocks]`: where the cache keeps their keys and values."""
-    num_cached: int
-    """Tokens that the blocks hold, those behind a row's own position too."""
+    cache: KVCache
     masks: dict[tuple[int | None, int, int], Tensor] = field(default_factory=dict[tuple[int | None, int, int], Tensor])
 
+    @cached_property
+    def cache_rows(self) -> Tensor:
+        """`[num_sequences * num_kv_heads * num_blocks]`: rows for `LayerCache.read`."""
+        return self.cache.head_rows(self.blocks)
+
     @property
-    def num_sequences(self) -> int:
-        return self.positions.shape[0]
+    def num_cached(self) -> int:
+        """Tokens that the blocks hold, those behind a row's own position too."""
+        return self.blocks.shape[1] * self.cache.block_size
 
     def mask(self, window: int | None, heads: int, groups: int, dtype: torch.dtype) -> Tensor:
         """What each row may see, as a bias `[num_sequences * heads, groups * num_rows, num_cached]`."""
@@ -85,7 +89,7 @@ class AttentionBatch:
 
         The result is `[num_rows, num_heads * head_dim]`.
         """
-        cache, like = self.cache.layers[layer], number_like(heads)
+        cache, like = self.cache.layers[layer], number_like_few(heads)
         if like is None:
             return self.attend(layer, *rotation.split(heads, num_kv_heads), kind).flatten(1)
         num_rows, num_all, size = heads.shape
@@ -145,10 +149,10 @@ def paged_attention(
 def _attend_span(query: Tensor, span: Span, cache: LayerCache, kind: AttentionKind) -> Tensor:
     """`[num_sequences * num_rows, num_heads, head_dim]`."""
     is_decoding = span.positions.shape[1] == 1
-    like = number_like(query[:1]) if is_decoding and kind.softcap is None else None
+    like = number_like(query) if is_decoding and kind.softcap is None else None
     if like is not None and query.stride()[1:] == (query.shape[2], 1):
         return _attend_one_each(like, query, span, cache, kind)
-    return _attend(query, span, *cache.read(span.cache_rows, span.num_sequences), kind)
+    return _attend(query, span, *cache.read(span.cache_rows, len(span.positions)), kind)
 
 
 def _attend_one_each(like: Any, query: Tensor, span: Span, cache: LayerCache, kind: AttentionKind) -> Tensor:

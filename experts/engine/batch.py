@@ -52,8 +52,7 @@ def _span(cache: KVCache, parts: Many[TablePart], rows: slice) -> Span:
     num_blocks = max(-(-positions.stop // cache.block_size) for _, positions in parts)
     tables = [(table.blocks[:num_blocks] + [0] * num_blocks)[:num_blocks] for table, _ in parts]
     positions = cache.tensor([_filled(positions) for _, positions in parts])
-    blocks = cache.tensor(tables)
-    return Span(rows, positions, blocks, cache.head_rows(blocks), num_blocks * cache.block_size)
+    return Span(rows, positions, cache.tensor(tables), cache)
 
 
 def _filled(positions: range) -> list[int]:

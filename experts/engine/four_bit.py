@@ -32,13 +32,6 @@ def fits(weight: Tensor) -> bool:
     return weight.shape[0] % 16 == 0 and weight.shape[1] % GROUP == 0
 
 
-def as_rounded(weight: Tensor) -> Tensor:
-    """The weight that the rounded one stands for."""
-    levels, scales = _rounded(weight)
-    scale, offset = scales.float().repeat_interleave(GROUP, dim=1).unbind(-1)
-    return ((levels - 8) * scale + offset).to(weight.dtype)
-
-
 def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Levels 0 to 15 `[out, in]`; scale and offset of level 8 of each group, `[out, in / GROUP, 2]`."""
     groups = weight.float().unflatten(1, (-1, GROUP))

@@ -15,10 +15,14 @@ _FEW_ROWS = 16
 _LIKE: dict[torch.dtype, Any] = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
 
-def number_like(rows: Tensor) -> Any:
-    """A number of the kernels' type for these rows; None if they are not for the kernels."""
-    is_taken = rows.shape[0] <= _FEW_ROWS and rows.is_cpu and rows.is_contiguous()
-    return _LIKE.get(rows.dtype) if is_taken else None
+def number_like(tensor: Tensor) -> Any:
+    """A number of the kernels' type for this tensor; None if its device or type is not theirs."""
+    return _LIKE.get(tensor.dtype) if tensor.is_cpu else None
+
+
+def number_like_few(rows: Tensor) -> Any:
+    """The same for few contiguous rows; None for others, which torch is faster for."""
+    return number_like(rows) if rows.shape[0] <= _FEW_ROWS and rows.is_contiguous() else None
 
 
 class Norm:
@@ -32,7 +36,7 @@ class Norm:
 
     def __call__(self, hidden: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The sum of both, and its norm."""
-        weight, like = self._weight, number_like(hidden)
+        weight, like = self._weight, number_like_few(hidden)
         if weight is None or like is None or weight.dtype != hidden.dtype:
             total = hidden if added is None else hidden + added
             return total, self._normed(total)
@@ -56,7 +60,7 @@ class Gate:
         self._activation, self._is_silu = activation, isinstance(activation, SiLUActivation | nn.SiLU)
 
     def __call__(self, gate_up: Tensor) -> Tensor:
-        like = number_like(gate_up) if self._is_silu else None
+        like = number_like_few(gate_up) if self._is_silu else None
         if like is None:
             gate, up = gate_up.chunk(2, dim=-1)
             return self._activation(gate) * up

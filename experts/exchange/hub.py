@@ -5,18 +5,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 
 from experts.card import CARD_FILE, ExpertCard
 from experts.errors import CheckpointError, ExchangeError
+from experts.hub_errors import HUB_ERRORS, hub_reason
 
 _FILES = [CARD_FILE, "weights.safetensors", "ngrams.npy"]
 _NAME = re.compile(r"^(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?$")
-# of httpx or httpx2, whichever the installed version speaks
-_HTTP_ERROR = cast(type[Exception], HfHubHTTPError.__bases__[0])
 _REMEDY = "check the name, the network, and that `hf auth login` has been done if it is private"
 
 
@@ -71,6 +69,5 @@ def download_expert(name: HubName) -> Path:
 def _hub_errors(name: HubName) -> Generator[None]:
     try:
         yield
-    except (_HTTP_ERROR, OSError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExchangeError(f"repository {str(name)!r}", f"{reason.rstrip('.')}; {_REMEDY}") from error
+    except HUB_ERRORS as error:
+        raise ExchangeError(f"repository {str(name)!r}", f"{hub_reason(error)}; {_REMEDY}") from error

@@ -1,12 +1,11 @@
-"""A directory that appears whole or not at all, and replaces none."""
+"""A directory that appears whole or not at all, and replaces none that holds something."""
 
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from experts.errors import ExchangeError
+from experts.whole_directory import whole_directory
 
 
 @contextmanager
@@ -15,11 +14,5 @@ def new_directory(target: Path) -> Generator[Path]:
     target = target.absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ExchangeError(f"output {str(target)!r}", "it exists and nothing is overwritten; name a new directory")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with whole_directory(target) as staging:
         yield staging
-        staging.chmod(0o755)
-        staging.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -6,13 +6,11 @@
     lock              held by the process that fills the two
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor
 
 from experts.backbone import Backbone
 from experts.errors import TrainingFileError
+from experts.file_lock import locked
 from experts.training.activations import MAX_BATCH_TOKENS, EncodedRow, OnDone, batches, computed_batches, rows_hash
 
 _FORMAT = 1
@@ -46,7 +45,7 @@ class ActivationStore:
         folder = self.directory / _key(backbone, rows, max_batch_tokens)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder / "lock"):
+            with locked(folder / "lock"):
                 file = _File.open(folder, backbone, rows)
                 good = file.good_rows()
                 groups = batches(rows, max_batch_tokens)
@@ -152,10 +151,3 @@ def _checksum_at(data: IO[bytes], start: int, end: int) -> int:
 def _to_disk(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -4,11 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from httpx import HTTPError
 from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from experts.errors import DatasetError
+from experts.hub_errors import HUB_ERRORS, hub_reason
 
 _DATA = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
 
@@ -37,10 +36,11 @@ class HubDataset:
             names = sorted(HfApi().list_repo_files(self.repository, repo_type="dataset"))
             chosen = [name for name in names if name.endswith(".jsonl") and self._is_mine(name)]
             paths = [Path(hf_hub_download(self.repository, name, repo_type="dataset")) for name in chosen]
-        except (OSError, ValueError, HTTPError, HfHubHTTPError, HFValidationError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+        except HUB_ERRORS as error:
             remedy = "check its name and the network, or use --file"
-            raise DatasetError(Path(self.repository), None, f"cannot be fetched ({reason}); {remedy}") from error
+            raise DatasetError(
+                Path(self.repository), None, f"cannot be fetched ({hub_reason(error)}); {remedy}"
+            ) from error
         if not paths:
             data = [name for name in names if name.endswith(_DATA)]
             there = f"it has {', '.join(data[:5])}" if data else "it has no data files"

@@ -166,8 +166,8 @@ def score_all(
     for of, rows in sets.items():
         max_tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS.get(of.metric, 56)
         evaluator, total = Evaluator(backbone, expert.card.suffix, calculate, max_tokens), 2 * len(rows)
-        own = evaluator.scores(model, rows, of.metric, _counting(listener, of.name, 0, total))
-        general = evaluator.scores(backbone.model, rows, of.metric, _counting(listener, of.name, len(rows), total))
+        own = evaluator.scores(model, rows, of.metric, counting(listener, of.name, total))
+        general = evaluator.scores(backbone.model, rows, of.metric, counting(listener, of.name, total, len(rows)))
         metrics.append(compare(of.name, of.metric, rows, own, general))
         own_scores += own
         general_scores += general
@@ -177,7 +177,9 @@ def score_all(
     return (*metrics, compare("all", "mean", every, own_scores, general_scores))
 
 
-def _counting(listener: Listener, name: str, done: int, total: int) -> Callable[[int], None]:
+def counting(listener: Listener, name: str, total: int, done: int = 0) -> Callable[[int], None]:
+    """Tells a listener how many rows of a set are scored, from the numbers just scored."""
+
     def on_done(count: int) -> None:
         nonlocal done
         done += count

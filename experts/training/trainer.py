@@ -53,7 +53,6 @@ class TrainingFiles:
     resume: bool = False
     """Go on from the checkpoint if there is one."""
     save_every_seconds: float = 300.0
-    save_every_steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,8 @@ def train(
     ResumeRefused if the checkpoint was made with other rows, another backbone or another configuration.
     """
     files, start = files or TrainingFiles(), time.perf_counter()
-    checkpoint = files.checkpoint and TrainingCheckpoint(files.checkpoint, _made_with(backbone, rows, dev_rows, config))
+    made_with = _made_with(backbone, rows, dev_rows, config)
+    checkpoint = None if files.checkpoint is None else TrainingCheckpoint(files.checkpoint, made_with)
     saved = checkpoint.load() if checkpoint and files.resume else None
     own, dev = _with_activations(backbone, (rows, dev_rows), files.store, on_progress)
     caching_seconds = time.perf_counter() - start
@@ -136,7 +136,7 @@ def train(
     course = _Course(backbone, layers, own, dev, config)
     if saved is not None:
         course.restore(saved)
-    course.run(on_progress, checkpoint or None, files)
+    course.run(on_progress, checkpoint, files)
     standing = course.standing
     tensors = low_rank_tensors(backbone, layers) if low_rank else _full_tensors(backbone, layers)
     losses = (tuple(standing.epoch_losses), tuple(standing.step_losses), tuple(standing.dev_losses))
@@ -170,8 +170,7 @@ class _Course:
                 ended = self._advance()
                 now = time.perf_counter()
                 standing.seconds = now - begun
-                due = bool(files.save_every_steps) and len(standing.step_losses) % (files.save_every_steps or 1) == 0
-                if checkpoint and (ended or due or now - last_save >= files.save_every_seconds):
+                if checkpoint and (ended or now - last_save >= files.save_every_seconds):
                     checkpoint.save(self._state())
                     last_save = now
                 on_progress(Progress("training", standing.num_tokens, total, standing.step_losses[-1]))

@@ -1,6 +1,6 @@
 """Experts side by side on the same rows: `ccoe eval --compare`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from experts.training.comparison import Figure, Measure, compared
 from experts.training.datasets import Dataset
 from experts.training.encoding import Rows
 from experts.training.evaluation import Evaluator
-from experts.training.making import Listener
+from experts.training.making import Listener, counting
 from experts.training.metrics import Execute
 from graphs.errors import ToolError
 from graphs.tools.sql import SqlTool
 from orchestrator.cli.calculation import calculate
+from orchestrator.cli.experts import entry_of
 from orchestrator.cli.sheet import Sheet
 
 _MAX_ANSWER_TOKENS = 128
@@ -51,10 +52,11 @@ class Comparison:
 
 
 def named_experts(names: Sequence[str], registry: Registry, backbone: Backbone) -> dict[str, Expert]:
-    """By what they are called here: `general`, a registered expert, or a directory. Raises what reading them raises."""
+    """By what they are called here: `general`, `name[@version]` or a directory. Raises what reading raises."""
     found: dict[str, Expert] = {}
     for name in names:
-        directory = Path(name) if Path(name).is_dir() else None if name == "general" else registry.get(name).directory
+        is_own = name != "general" and not Path(name).is_dir()
+        directory = entry_of(registry, name).directory if is_own else None if name == "general" else Path(name)
         found[name] = general_expert(backbone) if directory is None else load_expert(directory, backbone)
     return found
 
@@ -65,13 +67,14 @@ def compare_experts(
     """Measure every expert on every set; `general` is asked with the suffix of the first other expert."""
     suffix = next((one.card.suffix for one in experts.values() if one.card.form != "backbone"), "")
     measured: dict[str, dict[str, list[Measure]]] = {}
+    executors = {of: executor(of, data) for of in sets}
     for name, expert in experts.items():
         model = backbone.assemble(expert.upper_layers(backbone))
         own = suffix if expert.card.form == "backbone" else expert.card.suffix
         for of, rows in sets.items():
             tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS
-            evaluator = Evaluator(backbone, own, calculate, tokens, execute=executor(of, data))
-            on_done = _counting(listeners[name], of.name, len(rows))
+            evaluator = Evaluator(backbone, own, calculate, tokens, execute=executors[of])
+            on_done = counting(listeners[name], of.name, len(rows))
             measured.setdefault(of.name, {})[name] = evaluator.measures(model, rows, of.metric, on_done)
     return Comparison(tuple(experts), tuple(_lines(measured, sets)))
 
@@ -103,14 +106,3 @@ def _cell(figure: Figure) -> str:
         return text
     value, low, high = figure.difference
     return f"{text}\n{value:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
-def _counting(listener: Listener, name: str, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def on_done(count: int) -> None:
-        nonlocal done
-        done += count
-        listener.on_rows_scored(name, done, total)
-
-    return on_done

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from experts.card import Metric
 from experts.checkpoint import load_expert
@@ -179,8 +178,3 @@ def metrics_sheet(name: str, metrics: Sequence[Metric]) -> Sheet:
         for metric in metrics
     ]
     return Sheet(("data set", "metric", "rows", name, "general", "difference (95 %)"), rows)
-
-
-def metrics_table(name: str, metrics: Sequence[Metric]) -> Table:
-    """The same for a terminal."""
-    return metrics_sheet(name, metrics).table()

@@ -162,16 +162,16 @@ def killed_after(num_steps: int, seen: list[Progress]) -> Callable[[Progress], N
 
 
 @pytest.mark.parametrize(
-    ("kills", "every", "left"), [((1,), 1, 19), ((5,), None, 15), ((7, 3), 1, 10), ((8,), 3, 14), ((20,), None, 0)]
+    ("kills", "seconds", "left"), [((1,), 0, 19), ((5,), 300, 15), ((7, 3), 0, 10), ((8,), 300, 15), ((20,), 300, 0)]
 )
 def test_a_resumed_training_ends_with_the_same_weights(
-    config: TrainerConfig, kills: tuple[int, ...], every: int | None, left: int, tmp_path: Path
+    config: TrainerConfig, kills: tuple[int, ...], seconds: float, left: int, tmp_path: Path
 ) -> None:
     """20 steps, 5 an epoch: killed after the first, at an epoch's end, in the middle, twice, after the last one."""
     rows, dev = copying_rows(), copying_rows(10)
     config = replace(config, epochs=4, patience=4)
     whole = train(make_backbone(), rows, config, ignore, dev_rows=dev)
-    files = TrainingFiles(ActivationStore(tmp_path / "activations"), tmp_path / "c", True, save_every_steps=every)
+    files = TrainingFiles(ActivationStore(tmp_path / "activations"), tmp_path / "c", True, save_every_seconds=seconds)
 
     for kill in kills:
         with pytest.raises(Killed):
