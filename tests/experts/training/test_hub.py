@@ -61,6 +61,13 @@ def test_another_form_of_name_is_refused(text: str) -> None:
         HubDataset.parse(text)
 
 
+def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = HfApi(endpoint="http://127.0.0.1:9")
+    monkeypatch.setattr(hub, "HfApi", lambda: nowhere)
+    with pytest.raises(DatasetError, match="ann/bills: cannot be fetched .*; check its name and the network"):
+        HubDataset.parse("ann/bills").fetch()
+
+
 def test_a_hub_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> list[str]:
         raise OfflineModeIsEnabled("the hub is offline")
