@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
-from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from experts.errors import DatasetError
-from experts.training import hub
 from experts.training.hub import HubDataset
 
 FILES = ["README.md", "data/train-00001-of-00002.jsonl", "data/train-00000-of-00002.jsonl", "data/test.jsonl"]
@@ -62,9 +61,13 @@ def test_another_form_of_name_is_refused(text: str) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = HfApi(endpoint="http://127.0.0.1:9")
-    monkeypatch.setattr(hub, "HfApi", lambda: nowhere)
-    with pytest.raises(DatasetError, match="ann/bills: cannot be fetched .*; check its name and the network"):
+    no_connection = HfHubHTTPError.__bases__[0]  # of the client that the library speaks through; it repeats for 20 s
+
+    def unreachable(*_: object, **__: object) -> list[str]:
+        raise no_connection("Connection refused")
+
+    monkeypatch.setattr(HfApi, "list_repo_files", unreachable)
+    with pytest.raises(DatasetError, match=r"cannot be fetched \(Connection refused\); check its name and the network"):
         HubDataset.parse("ann/bills").fetch()
 
 
