@@ -7,6 +7,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from experts.errors import DatasetError
+from experts.training import hub
 from experts.training.hub import HubDataset
 
 FILES = ["README.md", "data/train-00001-of-00002.jsonl", "data/train-00000-of-00002.jsonl", "data/test.jsonl"]
