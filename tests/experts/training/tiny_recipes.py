@@ -1,6 +1,7 @@
 """Two recipes and a data directory that is just large enough for them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from experts.training.recipes import Recipe
@@ -22,6 +23,6 @@ def write_data(folder: Path) -> Path:
     return folder
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
+def _write(path: Path, rows: Sequence[object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
