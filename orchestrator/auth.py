@@ -30,7 +30,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Tells callers by their keys, or by the token that the service has written into its data directory."""
+    """Knows callers by their keys, or by the token that the service has written into its data directory."""
 
     keys: ApiKeyStore
     policy: KeyPolicy

@@ -179,7 +179,7 @@ class ScopeMissingError(ServiceError):
 
     def __init__(self, name: str, scope: str) -> None:
         super().__init__(
-            f"the key {name!r} has not the scope {scope}", "make one that has: ccoe keys create NAME --scope SCOPE"
+            f"the key {name!r} has not the scope {scope}", f"make one that has: ccoe keys create NAME --scope {scope}"
         )
         self.name = name
         self.scope = scope

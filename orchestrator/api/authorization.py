@@ -1,4 +1,4 @@
-"""Whoever asks is told by their key before a body is read; what no rule opens needs one."""
+"""Callers are known by their keys before a body is read; what no rule opens needs a key."""
 
 import ipaddress
 from collections.abc import Collection

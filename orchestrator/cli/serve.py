@@ -48,7 +48,7 @@ async def _serve(settings: Settings, open_experts: OpenExperts) -> None:
 
 
 async def _key_policy(settings: Settings, *, is_public: bool) -> KeyPolicy:
-    """What a key is needed for. Raises UnprotectedError where other machines would stand before a door without keys."""
+    """What a key is needed for. Raises UnprotectedError if other machines need one and there is none."""
     policy = settings.require_key or ("all" if is_public else "experts")
     if is_public and policy != "all":
         typer.echo(f"warning: other machines can reach {settings.host}; CCOE_REQUIRE_KEY is {policy}", err=True)
