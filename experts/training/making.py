@@ -176,6 +176,11 @@ def dev_rows(data: Path, name: str, limit: int | None = None) -> list[TrainingRo
     return random.Random(name).sample(rows, min(limit, len(rows)))
 
 
+def max_answer_tokens(of: Dataset) -> int:
+    """Of an answer to a row of this set when it is scored."""
+    return of.max_answer_tokens or _MAX_ANSWER_TOKENS.get(of.metric, 56)
+
+
 def score_all(
     expert: Expert, backbone: Backbone, sets: Rows, calculate: Calculate, listener: Listener
 ) -> tuple[Metric, ...]:
@@ -185,8 +190,7 @@ def score_all(
     own_scores: list[float] = []
     general_scores: list[float] = []
     for of, rows in sets.items():
-        max_tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS.get(of.metric, 56)
-        evaluator, total = Evaluator(backbone, expert.card.suffix, calculate, max_tokens), 2 * len(rows)
+        evaluator, total = Evaluator(backbone, expert.card.suffix, calculate, max_answer_tokens(of)), 2 * len(rows)
         own = evaluator.scores(model, rows, of.metric, counting(listener, of.name, total))
         general = evaluator.scores(backbone.model, rows, of.metric, counting(listener, of.name, total, len(rows)))
         metrics.append(compare(of.name, of.metric, rows, own, general))

@@ -1,7 +1,7 @@
 """Chooses and makes the training rows of a recipe."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,22 +67,11 @@ class RowMaker:
         for name, budget in recipe.sets.items():
             rows = read_rows(self.data / name / "train.jsonl")
             self.rng.shuffle(rows)
-            chosen[name] = self._within([self._in_company(name, self._rephrased(name, row)) for row in rows], budget)
+            rows = [self._in_company(name, self._rephrased(name, row)) for row in rows]
+            chosen[name] = rows_within(rows, budget, self.count_tokens)
         if recipe.synthetic_tokens:
             chosen["synthetic"] = self._synthetic(recipe)
         return chosen
-
-    def _within(self, rows: list[TrainingRow], budget: int) -> list[TrainingRow]:
-        """Rows in order until the budget is spent."""
-        taken: list[TrainingRow] = []
-        for row in rows:
-            size = self.count_tokens(row)
-            if size <= min(budget, MAX_TOKENS):
-                budget -= size
-                taken.append(row)
-            if budget < 30:
-                break
-        return taken
 
     def _rephrased(self, name: str, row: TrainingRow) -> TrainingRow:
         """Half of the classification rows ask as people do: no list of options."""
@@ -118,6 +107,21 @@ class RowMaker:
             return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments), composed.quotes)]
         indices = [i for i, piece in enumerate(composed.steps) if piece.expert == expert]
         return [_step_row(composed, i, f"{identifier}-{i}") for i in indices]
+
+
+def rows_within(
+    rows: Sequence[TrainingRow], budget: int, count_tokens: Callable[[TrainingRow], int]
+) -> list[TrainingRow]:
+    """Rows in order until the budget of tokens is spent; those of more than `MAX_TOKENS` are passed over."""
+    taken: list[TrainingRow] = []
+    for row in rows:
+        size = count_tokens(row)
+        if size <= min(budget, MAX_TOKENS):
+            budget -= size
+            taken.append(row)
+        if budget < 30:
+            break
+    return taken
 
 
 def _topics(data: Path, rng: random.Random) -> list[Topic]:

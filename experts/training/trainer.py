@@ -15,7 +15,7 @@ from experts.card import LowRank
 from experts.stand_ins import Replay
 from experts.training.activation_store import ActivationStore
 from experts.training.activations import EncodedRow, boundary_activations, rows_hash, stack_of
-from experts.training.answer_loss import answer_loss, mean_answer_loss
+from experts.training.answer_loss import mean_answer_loss, upper_answer_loss
 from experts.training.low_rank import low_rank_layers, low_rank_tensors
 from experts.training.schedule import Schedule, Step
 from experts.training.training_checkpoint import TrainingCheckpoint
@@ -201,7 +201,7 @@ class _Course:
         total = 0.0
         for batch, count in zip(step, counts, strict=True):
             rows, activations = [self._own.rows[i] for i in batch], [self._own.activations[i] for i in batch]
-            loss = answer_loss(self._backbone, self._replay, rows, activations) * (count / sum(counts))
+            loss = upper_answer_loss(self._backbone, self._replay, rows, activations) * (count / sum(counts))
             torch.autograd.backward(loss)
             total += loss.item()
         nn.utils.clip_grad_norm_(list(self._trainable.values()), self._config.max_gradient_norm)

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from experts.stand_ins import Replay
 from experts.training.activations import EncodedRow, boundary_activations, stack_of
-from experts.training.answer_loss import answer_loss, mean_answer_loss
+from experts.training.answer_loss import mean_answer_loss, upper_answer_loss
 from tests.experts.conftest import make_backbone
 
 ROWS = [EncodedRow((1, 2, 3, 65, 66), 3), EncodedRow((9, 8, 70), 2), EncodedRow((4, 5, 6, 7, 71, 72, 73), 4)]
@@ -22,7 +22,7 @@ def test_the_mean_over_all_rows_counts_every_answers_token_once() -> None:
     activations = boundary_activations(backbone, ROWS, lambda _: None)
 
     with stack_of(backbone, [replay], backbone.layers[backbone.num_shared_layers :], norm=True):
-        alone = answer_loss(backbone, replay, ROWS[:1], activations[:1]).item()
+        alone = upper_answer_loss(backbone, replay, ROWS[:1], activations[:1]).item()
         found = [mean_answer_loss(backbone, replay, ROWS, activations, limit) for limit in (7, 10, 100)]
 
     assert alone == pytest.approx(sum(losses[:2]) / 2, rel=1e-5)

@@ -19,7 +19,7 @@ from experts.sampling_params import SamplingParams
 from experts.stand_ins import Replay
 from experts.training.activation_store import ActivationStore
 from experts.training.activations import EncodedRow, boundary_activations, stack_of
-from experts.training.answer_loss import answer_loss
+from experts.training.answer_loss import upper_answer_loss
 from experts.training.low_rank import low_rank_layers, low_rank_tensors
 from experts.training.trainer import Progress, Trained, TrainerConfig, TrainingFiles, train
 from tests.experts.conftest import make_backbone, make_card
@@ -134,7 +134,7 @@ def test_the_default_options_train_as_a_plain_loop_does(config: TrainerConfig) -
             rate = min((done + 1) / rising, (total - done) / max(1, total - rising + 1))
             optimizer.param_groups[0]["lr"] = config.learning_rate * rate
             optimizer.zero_grad()
-            answer_loss(backbone, replay, [rows[i] for i in batch], [activations[i] for i in batch]).backward()
+            upper_answer_loss(backbone, replay, [rows[i] for i in batch], [activations[i] for i in batch]).backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             done += 1

@@ -1,0 +1,1 @@
+"""What an expert gains on a domain, beside ways of tuning that change every layer."""
