@@ -97,7 +97,7 @@ class CheckpointRefusedError(ServiceError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"the value is refused in a checkpoint: {reason}",
+            f"a checkpoint cannot hold this: {reason}",
             "keep plain data and the state's own classes in the graph's state (graphs/state.py lists them)",
         )
 
