@@ -17,6 +17,7 @@ from graphs.protocols import Tool
 from graphs.state import STATE_CLASSES
 from graphs.validation import parse_plan
 from graphs.workflow import Limits, RunOutcome, check_task, run_task
+from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
@@ -56,6 +57,7 @@ class Service:
     def __init__(self, settings: Settings, redis: Redis, experts: ExpertHost, tools: Mapping[str, Tool]) -> None:
         keys = Keys(settings.tenant)
         self.experts = experts
+        self.api_keys = ApiKeyStore(redis, keys)
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
