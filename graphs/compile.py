@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -24,8 +25,12 @@ def node_name(step: int, round_number: int = 1) -> str:
     return f"r{round_number}.s{step}"
 
 
-def compile_plan(plan: Plan, run_step: RunStep, join: Join) -> CompiledStateGraph[RunState, Any, Any, Any]:
+def compile_plan(
+    plan: Plan, run_step: RunStep, join: Join, checkpointer: BaseCheckpointSaver[str] | None = None
+) -> CompiledStateGraph[RunState, Any, Any, Any]:
     """The graph of a plan. Every step runs once, after the steps that it depends on; the joiner runs last.
+
+    The checkpointer, if there is one, keeps where the graph stands.
 
     START ─► roots ─► … ─► sinks ─► joiner ─► END
     """
@@ -37,7 +42,7 @@ def compile_plan(plan: Plan, run_step: RunStep, join: Join) -> CompiledStateGrap
         _connect(graph, step.depends_on, node_name(step.id))
     _connect(graph, tuple(step.id for step in plan.sinks), JOINER)
     graph.add_edge(JOINER, END)
-    return graph.compile()
+    return graph.compile(checkpointer=checkpointer)
 
 
 def _connect(graph: StateGraph[RunState, Any, Any, Any], sources: tuple[int, ...], target: str) -> None:

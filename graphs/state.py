@@ -22,3 +22,7 @@ class RunState(TypedDict):
 
     results: Annotated[Results, merge_results]
     answer: Answered | None
+
+
+STATE_CLASSES: tuple[type, ...] = (StepResult, Answered)
+"""What the state holds besides plain data: the classes that a checkpoint may revive."""

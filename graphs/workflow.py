@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphs.compile import compile_plan
@@ -72,8 +73,12 @@ async def run_task(
     sink: EventSink,
     plan: Plan | None = None,
     limits: Limits | None = None,
+    checkpointer: BaseCheckpointSaver[str] | None = None,
+    run_id: str = "",
 ) -> RunOutcome:
     """Plan the task (unless a plan is given), run the plan as a graph, and answer.
+
+    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
 
     Steps that fail are in the outcome. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
     GenerationError (the planner failed), and whatever the sink raises.
@@ -85,8 +90,13 @@ async def run_task(
     await sink.emit(planned)
     runner = StepRunner(task, planned.plan, client, tools, sink)
     joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
-    graph = compile_plan(planned.plan, runner.run, joiner.join)
-    state = await graph.ainvoke({"results": {}, "answer": None})
+    graph = compile_plan(planned.plan, runner.run, joiner.join, checkpointer)
+    # written while the next steps run: what the last write would tell is in the steps' own results too
+    state = await graph.ainvoke(
+        {"results": {}, "answer": None},
+        {"configurable": {"thread_id": run_id, "run_id": run_id}},
+        durability="async" if checkpointer else None,
+    )
     results = tuple(state["results"][step.id] for step in planned.plan.steps)
     return _outcome(planned, results, state["answer"], time.perf_counter() - started)
 

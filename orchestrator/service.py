@@ -14,9 +14,12 @@ from graphs.events import EventSink
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import Tool
+from graphs.state import STATE_CLASSES
 from graphs.validation import parse_plan
 from graphs.workflow import Limits, RunOutcome, check_task, run_task
 from orchestrator.api_key_store import ApiKeyStore
+from orchestrator.checkpoint_store import CheckpointStore
+from orchestrator.checkpointer import Checkpointer
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
 from orchestrator.executor import INSIST_SECONDS, Executor
@@ -58,6 +61,7 @@ class Service:
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
+        self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
         self._settings = settings
         self._redis = redis
         self._tools = tools
@@ -152,7 +156,14 @@ class Service:
         limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
-                run.task, client=self.experts, tools=self._tools, sink=sink, plan=run.plan, limits=limits
+                run.task,
+                client=self.experts,
+                tools=self._tools,
+                sink=sink,
+                plan=run.plan,
+                limits=limits,
+                checkpointer=self.checkpointer,
+                run_id=run.id,
             )
 
     async def _beat(self) -> None:

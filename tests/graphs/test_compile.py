@@ -5,11 +5,14 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from graphs.compile import compile_plan, node_name
 from graphs.events import Answered, StepResult
 from graphs.plan import MAX_STEPS, Plan, Step
-from graphs.state import Results
+from graphs.state import STATE_CLASSES, Results
 
 
 @st.composite
@@ -53,6 +56,24 @@ def test_a_graph_finds_what_running_in_order_finds(plan: Plan) -> None:
     assert started[-1] == 0
     assert state["results"] == run_in_order(plan)
     assert state["answer"].answer == str(len(plan.steps))
+
+
+async def test_a_checkpointer_keeps_every_superstep() -> None:
+    saver = InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=STATE_CLASSES))
+    plan = Plan(steps=(Step(id=1, text="a", expert="math"), Step(id=2, text="#1", expert="math")))
+
+    async def run_step(step: Step, results: Results) -> StepResult:
+        return StepResult(id=step.id, status="success", result=value(step, results))
+
+    async def join(results: Results) -> Answered:
+        return Answered(answer=str(len(results)), source="assembled")
+
+    graph = compile_plan(plan, run_step, join, saver)
+    thread: RunnableConfig = {"configurable": {"thread_id": "a run"}}
+    await graph.ainvoke({"results": {}, "answer": None}, thread)
+    history = [snapshot.values.get("results", {}) async for snapshot in graph.aget_state_history(thread)]
+    assert [len(results) for results in history] == [2, 2, 1, 0, 0]
+    assert history[0] == run_in_order(plan)
 
 
 def test_dependencies_are_real_edges_of_the_graph() -> None:

@@ -7,12 +7,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis as RedisClient
 from redis.asyncio import Redis
+from redis.client import NEVER_DECODE
 
-from orchestrator.keys import Keys, retention_of, run_id_of
+from orchestrator.embedded_valkey import server_binary
+from orchestrator.keys import Keys, retention_of, run_id_of, thread_id_of
 from orchestrator.redis_connection import redis_connection
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
@@ -31,26 +35,55 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CCOE_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
-def server(
-    request: pytest.FixtureRequest, environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Generator[None]:
-    """The embedded Valkey, and in the long runs Debian's Redis too."""
+@pytest.fixture(params=["valkey", "cluster", pytest.param("redis", marks=pytest.mark.slow)])
+def server(request: pytest.FixtureRequest, environment: None, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The embedded Valkey, a cluster of one node, and in the long runs Debian's Redis too."""
     if request.param == "valkey":
+        yield
+        return
+    if request.param == "cluster":
+        socket: Path = request.getfixturevalue("cluster")
+        monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
+        with RedisClient(unix_socket_path=str(socket)) as client:
+            client.flushall()
         yield
         return
     binary = shutil.which("redis-server")
     if binary is None:
         reason = "there is no redis-server; apt-get install redis-server"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with running_server(binary) as socket:
+        monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Generator[Path]:
+    """The socket of a cluster of one node that has all slots: it refuses commands and scripts across slots."""
+    with (
+        running_server(str(server_binary(Path("valkey.log"))), "--cluster-enabled", "yes") as socket,
+        RedisClient(unix_socket_path=str(socket), decode_responses=True) as client,
+    ):
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        deadline = time.monotonic() + 20.0
+        while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO", **{NEVER_DECODE: []})):
+            assert time.monotonic() < deadline, "the cluster takes no commands"
+            time.sleep(0.01)  # between two looks at the condition
+        yield socket
+
+
+@contextmanager
+def running_server(binary: str, *options: str) -> Generator[Path]:
+    """A server of a test's own; the socket it listens at."""
     with tempfile.TemporaryDirectory(prefix="ccoe-redis-") as folder:
         socket = Path(folder) / "redis.sock"
-        command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "", *options]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
-            wait_for_socket(socket)
-            yield
-            process.terminate()
+            try:
+                wait_for_socket(socket)
+                yield socket
+            finally:
+                process.terminate()
 
 
 def wait_for_socket(path: Path, seconds: float = 20.0) -> None:
@@ -103,8 +136,9 @@ def experts(service: Service) -> ScriptedExperts:
 async def check_keys(client: Redis) -> None:
     """Every key is known to the factory, and expires exactly if its retention class says so."""
     for key in sorted(str(key) for key in await client.keys()):
-        run_id = run_id_of(key)
-        status = await client.hget(f"{key.rsplit(':', 1)[0]}:run", "status") if run_id else None
-        retention = retention_of(key, is_terminal=status not in (None, '"pending"', '"running"', '"interrupted"'))
+        is_owned = run_id_of(key) or thread_id_of(key)
+        status = await client.hget(f"{key.rsplit(':', 1)[0]}:run", "status") if is_owned else None
+        lives = status in ('"pending"', '"running"', '"interrupted"') or (status is None and not thread_id_of(key))
+        retention = retention_of(key, is_terminal=not lives)
         assert retention is not None, f"{key} is no key of the factory"
         assert (await client.ttl(key) > 0) is retention.expires, f"{key} is {retention}: TTL {await client.ttl(key)}"

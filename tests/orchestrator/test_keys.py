@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from orchestrator.keys import Keys, Retention, retention_of, run_id_of
+from orchestrator.keys import Keys, Retention, retention_of, run_id_of, thread_id_of
 
 KEYS = Keys("default")
 
@@ -21,11 +21,19 @@ def test_tenants_share_no_key() -> None:
 
 @pytest.mark.parametrize("key", KEYS.of_run("01a2"))
 def test_keys_of_a_run_expire_when_it_is_terminal(key: str) -> None:
-    assert run_id_of(key) == "01a2"
+    assert "01a2" in (run_id_of(key), thread_id_of(key))
     assert retention_of(key, is_terminal=False) is Retention.LIVE
     assert retention_of(key, is_terminal=True) is Retention.FINISHED
     assert not Retention.LIVE.expires
     assert Retention.FINISHED.expires
+
+
+def test_a_thread_may_have_any_id() -> None:
+    thread_id = "a {thread}: 1/2 ü"
+    for key in KEYS.of_thread(thread_id):
+        assert thread_id_of(key) == thread_id
+        assert re.findall(r"\{(.*?)\}", key) == re.findall(r"\{(.*?)\}", KEYS.run(thread_id))
+        assert retention_of(key, is_terminal=True) is Retention.FINISHED
 
 
 def test_indexes_are_permanent_and_workers_hold_leases() -> None:

@@ -96,7 +96,7 @@ async def test_a_live_run_never_expires_and_an_ended_one_does(runs: RunStore, re
     await runs.save_step(run.id, StepResult(id=1, status="success"))
     assert await redis.ttl(runs.keys.run(run.id)) == -1
     await runs.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))
-    for key in runs.keys.of_run(run.id):
+    for key in (runs.keys.run(run.id), runs.keys.steps(run.id), runs.keys.events(run.id)):
         assert 0 < await redis.ttl(key) <= 30 * 24 * 3600
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from langchain_core.runnables import RunnableConfig
+from redis.asyncio import Redis
 
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import StepToken
@@ -64,6 +66,28 @@ async def test_a_plan_is_run_and_kept(service: Service) -> None:
     assert isinstance(entries[0].event, RunStarted)
     assert isinstance(entries[-1].event, RunFinished)
     assert entries[-1].event.usage == run.usage
+
+
+async def test_a_runs_graph_leaves_its_checkpoints(service: Service, redis: Redis) -> None:
+    """They live as long as the run's other keys do."""
+    run, _ = await ended(service, await service.submit("how many patients?", TWO_STEPS))
+    thread: RunnableConfig = {"configurable": {"thread_id": run.id}}
+    newest, *earlier = [found async for found in service.checkpointer.alist(thread)]
+    assert newest.checkpoint["channel_values"]["results"] == run.steps
+    assert newest.checkpoint["channel_values"]["answer"].answer == run.answer
+    assert len(earlier) == 4  # the input, the state with it, one for each step
+    lifetimes = {await redis.pttl(key) for key in service.runs.keys.of_run(run.id)}
+    assert min(lifetimes) > 0 and max(lifetimes) - min(lifetimes) < 1000
+
+
+async def test_checkpoints_of_a_run_that_is_not_over_do_not_expire(
+    service: Service, experts: ScriptedExperts, redis: Redis
+) -> None:
+    run = await service.submit("a task", A_STEP_THAT_WAITS)
+    await until_waiting(service, run)
+    assert await redis.ttl(service.runs.keys.of_thread(run.id)[0]) == -1
+    experts.released.set()
+    await ended(service, run)
 
 
 async def test_a_task_alone_is_planned(service: Service) -> None:
