@@ -7,7 +7,7 @@ from typing import Self
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
-from orchestrator.run import Run
+from orchestrator.run import AT_ONCE, Run, Scheduling
 from orchestrator.run_store import RunStore
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings
@@ -30,9 +30,10 @@ class RemoteService:
             runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
             yield cls(client, runs, TraceStore(redis, runs))
 
-    async def submit(self, task: str | None, plan: object = None) -> Run:
+    async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
         """Start a run. Raises RunRefusedError, ServeUnreachableError."""
-        return Run.model_validate(await self._client.request("POST", "/api/runs", {"task": task, "plan": plan}))
+        body = {"task": task, "plan": plan, **scheduling.model_dump(mode="json")}
+        return Run.model_validate(await self._client.request("POST", "/api/runs", body))
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End a run as cancelled. Raises RunNotFoundError, RunEndedError."""

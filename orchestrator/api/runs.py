@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
-from orchestrator.run import Run
+from orchestrator.run import Run, Scheduling
 from orchestrator.trace_store import FROM_THE_START
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
@@ -20,10 +20,8 @@ _LOG = logging.getLogger(__name__)
 _PING_SECONDS = 15
 
 
-class RunRequest(BaseModel):
-    """A task, a ready plan, or a plan for a task."""
-
-    model_config = ConfigDict(extra="forbid")
+class RunRequest(Scheduling):
+    """A task, a ready plan, or a plan for a task; and when it is to be executed."""
 
     task: str | None = None
     plan: Any = None
@@ -37,9 +35,18 @@ class RunPage(BaseModel):
 
 
 @router.post("", status_code=202)
-async def create_run(request: RunRequest, service: ServiceDependency, response: Response) -> Run:
-    """Start a run. Its id comes back at once; follow it at `Location` and `Location`/events."""
-    run = await service.submit(request.task, request.plan)
+async def create_run(
+    request: RunRequest,
+    service: ServiceDependency,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Run:
+    """Start a run. Its id comes back at once; follow it at `Location` and `Location`/events.
+
+    A request with the `Idempotency-Key` of an earlier one gets that one's run.
+    """
+    scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
+    run = await service.submit(request.task, request.plan, scheduling)
     response.headers["Location"] = f"{router.prefix}/{run.id}"
     return run
 

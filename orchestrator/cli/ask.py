@@ -16,7 +16,7 @@ from orchestrator.data_directory import running_service
 from orchestrator.errors import RunRefusedError
 from orchestrator.expert_host import OpenExperts
 from orchestrator.remote_service import RemoteService
-from orchestrator.run import Run, RunStatus
+from orchestrator.run import Run, RunStatus, Scheduling
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 
@@ -28,6 +28,7 @@ class _Question:
     task: str | None
     plan: object
     watch: Watcher
+    scheduling: Scheduling
 
 
 @app.command()
@@ -41,11 +42,15 @@ def ask(
             help="NAME=PATH of a SQLite file for SQL steps; asks with experts of its own, not a running one's."
         ),
     ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Asked again with the same key within a day, the same run is shown.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
     settings = _settings(database or [])
-    question = _Question(task, _read_plan(plan) if plan else None, _watcher(as_json))
+    scheduling = Scheduling(idempotency_key=idempotency_key)
+    question = _Question(task, _read_plan(plan) if plan else None, _watcher(as_json), scheduling)
     run = run_to_end(_answer(question, _service(settings, cast(OpenExperts, context.obj), is_own=bool(database))))
     if as_json:
         typer.echo(run_document(run))
@@ -55,7 +60,7 @@ def ask(
 
 async def _answer(question: _Question, opening: AbstractAsyncContextManager[Service | RemoteService]) -> Run:
     async with opening as service:
-        run = await service.submit(question.task, question.plan)
+        run = await service.submit(question.task, question.plan, question.scheduling)
         try:
             await question.watch(run.task, service.events(run.id))
         finally:
@@ -69,7 +74,11 @@ def _service(
     settings: Settings, open_experts: OpenExperts, *, is_own: bool
 ) -> AbstractAsyncContextManager[Service | RemoteService]:
     running = None if is_own else running_service(settings.data_dir)
-    return RemoteService.open(settings, running.url) if running else Service.open(settings, open_experts)
+    return (
+        RemoteService.open(settings, running.url)
+        if running
+        else Service.open(settings, open_experts, is_private=is_own)
+    )
 
 
 def _settings(databases: list[str]) -> Settings:

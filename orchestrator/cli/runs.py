@@ -17,7 +17,6 @@ from orchestrator.redis_connection import redis_connection
 from orchestrator.run_store import RunStore
 from orchestrator.settings import read_settings
 from orchestrator.trace_store import TraceStore
-from orchestrator.worker import end_abandoned_runs
 
 app = typer.Typer(no_args_is_help=True, help="Show and cancel runs.")
 
@@ -54,7 +53,6 @@ async def _stores() -> AsyncGenerator[tuple[RunStore, TraceStore]]:
     settings = read_settings()
     async with redis_connection(settings) as redis:
         runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
-        await end_abandoned_runs(redis, runs)
         yield runs, TraceStore(redis, runs)
 
 

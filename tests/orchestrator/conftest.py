@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from orchestrator.keys import Keys, retention_of, run_id_of
 from orchestrator.redis_connection import redis_connection
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
@@ -80,6 +81,17 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 @pytest.fixture
 def runs(redis: Redis, settings: Settings) -> RunStore:
     return RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def queue(redis: Redis, settings: Settings) -> RunQueue:
+    return RunQueue(redis, Keys(settings.tenant), "w1", settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def other_queue(redis: Redis, settings: Settings) -> RunQueue:
+    """The same queue as another worker sees it."""
+    return RunQueue(redis, Keys(settings.tenant), "w2", settings.run_ttl_seconds)
 
 
 @pytest.fixture
