@@ -11,13 +11,15 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 
+from graphs.errors import InvalidPlan
 from graphs.events import EventSink
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import Tool
-from graphs.validation import parse_plan
+from graphs.validation import parse_plan, unknown_experts
 from graphs.workflow import Limits, RunOutcome, check_task, run_task
 from orchestrator.claimed_run import ClaimedRun
+from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
@@ -118,6 +120,26 @@ class Service:
         check_task(task, self._settings.max_task_chars)
         return await self._accept(self._new_run(task=task, plan=parsed, is_plan_given=parsed is not None), scheduling)
 
+    async def resume(self, run_id: str) -> Run:
+        """A new run that keeps what an ended one has finished, and does the rest.
+
+        Raises RunNotFoundError, RunNotResumableError, ServiceStoppingError.
+        """
+        run = await self.runs.get(run_id)
+        return await self._continue(run, resumed(run, await self.runs.memo(run_id)))
+
+    async def fork(self, run_id: str, step: int, edits: Mapping[str, str]) -> Run:
+        """A new run that keeps what an ended one has finished without the step, which is edited and done anew.
+
+        Raises RunNotFoundError, RunNotResumableError, RunRefusedError, InvalidPlan, ServiceStoppingError.
+        """
+        run = await self.runs.get(run_id)
+        try:
+            continuation = forked(run, await self.runs.memo(run_id), step, edits)
+        except ValueError as error:
+            raise InvalidPlan((str(error),)) from error
+        return await self._continue(run, continuation)
+
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
         run = await self.runs.cancel(run_id, reason)
@@ -152,6 +174,18 @@ class Service:
         attempts = 1 if self._is_private else self._settings.max_attempts
         return Run(id=new_run_id(now), tenant=self._settings.tenant, created=now, max_attempts=attempts, **fields)
 
+    async def _continue(self, earlier: Run, continuation: Continuation) -> Run:
+        plan = continuation.plan
+        if plan and (faults := unknown_experts(plan.steps, self._expert_names)):
+            raise InvalidPlan(faults)
+        run = self._new_run(task=earlier.task, plan=plan, is_plan_given=earlier.is_plan_given, resumed_from=earlier.id)
+        scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
+        return await self._accept(run, scheduling, continuation.memo)
+
+    @property
+    def _expert_names(self) -> set[str]:
+        return {profile.name for profile in self.experts.profiles()} - {PLANNER}
+
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
@@ -167,7 +201,7 @@ class Service:
         return run
 
     def _parse(self, plan: object) -> Plan:
-        parsed = parse_plan(plan, {profile.name for profile in self.experts.profiles()} - {PLANNER})
+        parsed = parse_plan(plan, self._expert_names)
         if len(parsed.steps) > self._settings.max_steps:
             reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
             raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")

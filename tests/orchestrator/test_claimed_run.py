@@ -100,12 +100,7 @@ async def test_a_call_that_is_sent_again_changes_nothing(
     *all_but_the_end, end, check = writes(writer)
     for write in (*all_but_the_end, check):
         await write  # type: ignore[misc]
-    assert [entry_id for entry_id, _ in await redis.xrange(runs.keys.events(writer.run.id))] == [
-        "1-1",
-        "1-2",
-        "1-3",
-        "1-4",
-    ]
+    assert await redis.xlen(runs.keys.events(writer.run.id)) == 4
     with pytest.raises(RunEndedError):
         await end  # type: ignore[misc]
     assert (await runs.get(writer.run.id)).status is RunStatus.SUCCESS

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -78,7 +77,7 @@ async def begun(runs: RunStore, queue: RunQueue, perform: Perform) -> Begun:
 
 
 async def num_entries(redis: Redis, runs: RunStore) -> int:
-    return sum([await cast(Awaitable[int], redis.xlen(lane)) for lane in runs.keys.lanes])
+    return sum([await redis.xlen(lane) for lane in runs.keys.lanes])
 
 
 async def test_a_fault_of_the_program_is_named(

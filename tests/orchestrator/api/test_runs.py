@@ -8,7 +8,7 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
-from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
+from tests.orchestrator.scripted_experts import A_STEP_THAT_FAILS, A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
 
 
 class Event(NamedTuple):
@@ -98,6 +98,27 @@ async def test_a_run_is_scheduled_as_it_was_asked_for(client: httpx.AsyncClient)
     assert (run["priority"], run["concurrency"], run["status"]) == ("low", concurrency, "pending")
     cancelled = await client.post(f"/api/runs/{run['id']}/cancel")
     assert cancelled.json()["status"] == "cancelled"
+
+
+async def test_a_run_is_resumed_and_forked(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="a task", plan=A_STEP_THAT_FAILS)
+    await followed(client, run_id)
+    resumed = await client.post(f"/api/runs/{run_id}/resume")
+    assert (resumed.status_code, resumed.json()["resumed_from"]) == (202, run_id)
+    assert resumed.headers["Location"] == f"/api/runs/{resumed.json()['id']}"
+    await followed(client, resumed.json()["id"])
+
+    forked = await client.post(f"/api/runs/{run_id}/fork", json={"step": 1, "set": {"text": "say 50"}})
+    assert forked.status_code == 202
+    await followed(client, forked.json()["id"])
+    run = (await client.get(forked.headers["Location"])).json()
+    assert (run["status"], run["steps"]["1"]["result"]) == ("success", "50")
+
+    again = await client.post(f"/api/runs/{run['id']}/resume")
+    assert (again.status_code, again.json()["error"]["type"]) == (409, "run_not_resumable")
+    for body, kind in (({"step": 2}, "run_refused"), ({"step": 1, "set": {"expert": "nobody"}}, "invalid_plan")):
+        refused = await client.post(f"/api/runs/{run_id}/fork", json=body)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (422, kind)
 
 
 async def test_the_newest_runs_are_listed(client: httpx.AsyncClient) -> None:
