@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from orchestrator.run import Run, RunStatus, Scheduling
 from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
 from tests.orchestrator.conditions import until
+from tests.orchestrator.crash_matrix import crash_matrix
 from tests.orchestrator.records import a_run, claimed, kept
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -152,3 +154,12 @@ async def test_a_run_that_wears_out_its_workers_ends_with_a_true_error(
     assert ended.error is not None and ended.error.type == "worker_died"
     assert f"taken up {times}" in ended.error.message
     assert await num_entries(redis, runs) == 0
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+async def test_kill_9_at_any_command_of_a_run_loses_nothing_and_does_nothing_twice(
+    redis: Redis, tmp_path: Path, every: int
+) -> None:
+    outcomes = await crash_matrix(redis, tmp_path, every)
+    assert [outcome for outcome in outcomes if not outcome.is_right] == []
+    assert sum(outcome.was_killed for outcome in outcomes) >= 0.7 * len(outcomes) > 5
