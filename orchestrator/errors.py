@@ -5,6 +5,7 @@ ServiceError
 ├── RunRefusedError            the request cannot become a run
 ├── RunNotFoundError           no such run, or its time to live is over
 ├── RunEndedError              the run is terminal; nothing is added to it
+├── RunUnreadableError         a record that this version cannot read
 ├── LeaseLostError             another worker has taken the run over
 ├── RunNotResumableError       the run goes on, or has succeeded
 ├── ServiceStoppingError       no run is started any more
@@ -69,6 +70,18 @@ class RunEndedError(ServiceError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id!r} has ended", "start another run")
+        self.run_id = run_id
+
+
+class RunUnreadableError(ServiceError):
+    """A record that this version cannot read."""
+
+    type = "run_unreadable"
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(
+            f"the record of run {run_id!r} cannot be read: {reason}", "read it with the version that has written it"
+        )
         self.run_id = run_id
 
 

@@ -8,7 +8,13 @@ from contextlib import suppress
 from graphs.events import EventSink
 from graphs.workflow import RunOutcome
 from orchestrator.claimed_run import ClaimedRun
-from orchestrator.errors import LeaseLostError, RedisUnavailableError, RunEndedError, RunNotFoundError
+from orchestrator.errors import (
+    LeaseLostError,
+    RedisUnavailableError,
+    RunEndedError,
+    RunNotFoundError,
+    RunUnreadableError,
+)
 from orchestrator.events import RunFinished
 from orchestrator.failure import KNOWN_ERRORS, failure_of
 from orchestrator.recorder import Recorder
@@ -52,7 +58,7 @@ class Execution:
 
         Raises RedisUnavailableError: the lease is to be left, and whoever takes it over finds what was committed.
         """
-        claimed = await self._runs.claim(self.lease.run_id, self._queue.worker)
+        claimed = await self._claim()
         if claimed is None:
             await self._queue.done(self.lease)
             return
@@ -66,6 +72,14 @@ class Execution:
                 work.cancel()
                 await asyncio.wait({work}, timeout=INSIST_SECONDS)
         await self._settle(claimed, work, recorder)
+
+    async def _claim(self) -> ClaimedRun | None:
+        run_id = self.lease.run_id
+        try:
+            return await self._runs.claim(run_id, self._queue.worker)
+        except RunUnreadableError as error:
+            await self._runs.end(RunFinished(run_id=run_id, status=RunStatus.ERROR, error=failure_of(error)))
+        return None
 
     async def _work(self, claimed: ClaimedRun, recorder: Recorder) -> RunOutcome | None:
         if claimed.run.attempts > claimed.run.max_attempts:

@@ -30,7 +30,7 @@ class Heartbeat:
         )
         self._worker = worker
         self._touch = self._redis.register_script(TOUCH)
-        self._leases: dict[str, Lease] = {}
+        self._leases: set[Lease] = set()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -48,15 +48,15 @@ class Heartbeat:
     @property
     def held(self) -> list[Lease]:
         """The leases that are renewed."""
-        return list(self._leases.values())
+        return list(self._leases)
 
     def hold(self, lease: Lease) -> None:
         """Renew this lease from now on."""
-        self._leases[lease.run_id] = lease
+        self._leases.add(lease)
 
     def release(self, lease: Lease) -> None:
         """Renew it no longer."""
-        del self._leases[lease.run_id]
+        self._leases.discard(lease)
 
     def _beat(self) -> None:
         while not self._is_over.wait(BEAT_SECONDS):

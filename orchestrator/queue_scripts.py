@@ -26,7 +26,7 @@ if KEYS[7] then
   if known and known ~= ARGV[2] then return {known, false} end
 end
 if redis.call('ZADD', KEYS[6], 'NX', ARGV[3], ARGV[2]) == 0 then return {ARGV[2], false} end
-if tonumber(ARGV[4]) > 0 then
+if tonumber(ARGV[4]) > 0 and entry.lane < 4 then
   redis.call('ZADD', KEYS[5], now() + ARGV[4], ARGV[1])
   return {ARGV[2], false}
 end

@@ -52,12 +52,12 @@ class RunQueue:
         self._prune = redis.register_script(PRUNE)
 
     async def put(self, run: Run, scheduling: Scheduling, *, is_private: bool = False) -> tuple[str, Lease | None]:
-        """List a run and let it wait for its turn, once; a private one is leased to this worker without waiting.
+        """List a run and let it wait for its turn, once; a private one is leased to this worker and never waits.
 
         Returns the run that holds: another one if the idempotency key was used before.
         """
         lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
-        concurrency = {"key": run.concurrency.key, "limit": run.concurrency.limit} if run.concurrency else {}
+        concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
         entry = json.dumps({"run": run.id, "lane": lane, **concurrency})
         keys = [*self._keys.lanes, self._keys.delayed, self._keys.runs]
         if scheduling.idempotency_key is not None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from graphs.events import Planned, StepResult
 from orchestrator.claimed_run import GUARDED, LIVE, PLAN_FIELD, ClaimedRun, ending_commands
-from orchestrator.errors import RunEndedError, RunNotFoundError
+from orchestrator.errors import RunEndedError, RunNotFoundError, RunUnreadableError
 from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
@@ -64,7 +65,7 @@ class RunStore:
             await self._redis.delete(*self.keys.of_run(run_id))
 
     async def get(self, run_id: str) -> Run:
-        """Raises RunNotFoundError."""
+        """Raises RunNotFoundError, RunUnreadableError."""
         if not run_id.isalnum():
             raise RunNotFoundError(run_id)
         async with redis_errors():
@@ -74,7 +75,10 @@ class RunStore:
             raise RunNotFoundError(run_id)
         fields = {name: json.loads(value) for name, value in record.items()}
         fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
-        return Run.model_validate(fields)
+        try:
+            return Run.model_validate(fields)
+        except ValidationError as error:
+            raise RunUnreadableError(run_id, str(error)) from error
 
     async def memo(self, run_id: str) -> dict[str, str]:
         """What the run need not do again, as it is kept."""
@@ -100,7 +104,7 @@ class RunStore:
         return runs[:limit]
 
     async def claim(self, run_id: str, worker: str) -> ClaimedRun | None:
-        """Make the run this worker's, under a new fence. None: it has ended, or is gone."""
+        """Make the run this worker's, under a new fence. None: it has ended, or is gone. Raises RunUnreadableError."""
         at = datetime.now(UTC).isoformat()
         async with redis_errors():
             fence = await self._claim(keys=self.keys.of_run(run_id), args=[LIVE, json.dumps(worker), json.dumps(at)])
@@ -119,13 +123,16 @@ class RunStore:
         """
         run = await self.get(run_id)
         error = RunError(type="cancelled", message=reason, remedy="start the run again, or resume it")
-        final = so_far(run, RunStatus.CANCELLED, error)
+        await self.end(so_far(run, RunStatus.CANCELLED, error))
+        return await self.get(run_id)
+
+    async def end(self, final: RunFinished) -> None:
+        """End a run, whoever executes it. Raises RunEndedError."""
         commands = json.dumps(ending_commands(final, self._run_ttl_seconds))
         async with redis_errors():
-            reply = await self._guarded(keys=self.keys.of_run(run_id), args=[LIVE, "", commands])
+            reply = await self._guarded(keys=self.keys.of_run(final.run_id), args=[LIVE, "", commands])
         if reply != "written":
-            raise RunEndedError(run_id)
-        return await self.get(run_id)
+            raise RunEndedError(final.run_id)
 
 
 def so_far(run: Run, status: RunStatus, error: RunError) -> RunFinished:

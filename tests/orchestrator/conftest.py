@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
+from orchestrator.embedded_valkey import server_binary
 from orchestrator.keys import Keys, retention_of, run_id_of
 from orchestrator.redis_connection import redis_connection
 from orchestrator.run_queue import RunQueue
@@ -32,26 +34,55 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CCOE_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["valkey", *(pytest.param(name, marks=pytest.mark.slow) for name in ("redis", "cluster"))])
 def server(
     request: pytest.FixtureRequest, environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Generator[None]:
-    """The embedded Valkey, and in the long runs Debian's Redis too."""
+    """The embedded Valkey; in the long runs Debian's Redis too, and Valkey as a cluster of one node."""
     if request.param == "valkey":
         yield
         return
-    binary = shutil.which("redis-server")
+    is_cluster = request.param == "cluster"
+    binary = server_binary() if is_cluster else shutil.which("redis-server")
     if binary is None:
         reason = "there is no redis-server; apt-get install redis-server"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="ccoe-redis-") as folder:
         socket = Path(folder) / "redis.sock"
-        command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        ports = ["--port", str(free_port()), "--cluster-port", str(free_port()), "--cluster-enabled", "yes"]
+        command = [
+            binary,
+            *(ports if is_cluster else ["--port", "0"]),
+            "--unixsocket",
+            str(socket),
+            "--dir",
+            folder,
+            "--save",
+            "",
+        ]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
             wait_for_socket(socket)
+            if is_cluster:
+                make_cluster(socket)
             yield
             process.terminate()
+
+
+def make_cluster(socket: Path, seconds: float = 20.0) -> None:
+    """All slots on the one node, and until it takes commands."""
+    with BlockingRedis(unix_socket_path=str(socket), decode_responses=True) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        deadline = time.monotonic() + seconds
+        while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
+            assert time.monotonic() < deadline, "the cluster does not come up"
+            time.sleep(0.01)  # between two looks at the condition
+
+
+def free_port() -> int:
+    with socket_module.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for_socket(path: Path, seconds: float = 20.0) -> None:

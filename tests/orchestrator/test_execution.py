@@ -156,6 +156,17 @@ async def test_a_run_that_wears_out_its_workers_ends_with_a_true_error(
     assert await num_entries(redis, runs) == 0
 
 
+async def test_a_record_that_cannot_be_read_ends_the_run(
+    runs: RunStore, redis: Redis, queue: RunQueue, perform: Perform
+) -> None:
+    run, lease = await leased(runs, queue)
+    await redis.hset(runs.keys.run(run.id), "colour", '"red"')  # of a later version
+    await Execution(lease, runs, queue, perform).run()
+    assert await redis.hget(runs.keys.run(run.id), "status") == '"error"'
+    assert "colour" in str(await redis.hget(runs.keys.run(run.id), "error"))
+    assert (perform.num_begun, await num_entries(redis, runs)) == (0, 0)
+
+
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_command_of_a_run_loses_nothing_and_does_nothing_twice(
     redis: Redis, tmp_path: Path, every: int
