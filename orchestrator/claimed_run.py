@@ -38,15 +38,15 @@ Command = Sequence[str | int]
 """A Redis command: its name, the place of its key, its other arguments."""
 
 
-def ending_commands(final: RunFinished, run_ttl_seconds: int) -> list[Command]:
-    """End a run: status and figures, the last event, and a time to live for all its keys."""
+def ending_commands(final: RunFinished, num_keys: int, run_ttl_seconds: int) -> list[Command]:
+    """End a run: status and figures, the last event, and a time to live for all of its `num_keys` keys."""
     at = datetime.now(UTC).isoformat()
     ended = {**final.model_dump(mode="json", include={"status", "error", "usage", "timings"}), "finished": at}
     pairs = [text for name, value in ended.items() for text in (name, json.dumps(value))]
     return [
         ("HSET", RUN, *pairs),
         ("XADD", EVENTS, "*", "event", final.model_dump_json(), "at", at),
-        *(("EXPIRE", key, str(run_ttl_seconds)) for key in (RUN, STEPS, MEMO, EVENTS)),
+        *(("EXPIRE", key, str(run_ttl_seconds)) for key in range(1, num_keys + 1)),
     ]
 
 
@@ -103,7 +103,7 @@ class ClaimedRun:
 
     async def finish(self, final: RunFinished) -> None:
         """End the run."""
-        await self._write(*ending_commands(final, self._run_ttl_seconds))
+        await self._write(*ending_commands(final, len(self._keys), self._run_ttl_seconds))
 
     async def hand_back(self) -> None:
         """Put the run back as it was before this claim, which counts as no attempt."""

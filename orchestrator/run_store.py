@@ -55,9 +55,10 @@ class RunStore:
 
     async def keep(self, run_id: str) -> None:
         """The run is listed: it lives until it has ended. A repeated call after its end changes nothing."""
-        commands = [("PERSIST", place) for place, _ in enumerate(self.keys.of_run(run_id), start=1)]
+        keys = self.keys.of_run(run_id)
+        commands = json.dumps([("PERSIST", place) for place, _ in enumerate(keys, start=1)])
         async with redis_errors():
-            await self._guarded(keys=self.keys.of_run(run_id), args=[LIVE, "", json.dumps(commands)])
+            await self._guarded(keys=keys, args=[LIVE, "", commands])
 
     async def drop(self, run_id: str) -> None:
         """Take back a run that is not listed."""
@@ -128,9 +129,10 @@ class RunStore:
 
     async def end(self, final: RunFinished) -> None:
         """End a run, whoever executes it. Raises RunEndedError."""
-        commands = json.dumps(ending_commands(final, self._run_ttl_seconds))
+        keys = self.keys.of_run(final.run_id)
+        commands = json.dumps(ending_commands(final, len(keys), self._run_ttl_seconds))
         async with redis_errors():
-            reply = await self._guarded(keys=self.keys.of_run(final.run_id), args=[LIVE, "", commands])
+            reply = await self._guarded(keys=keys, args=[LIVE, "", commands])
         if reply != "written":
             raise RunEndedError(final.run_id)
 

@@ -1,4 +1,4 @@
-"""`make chaos`: the whole crash matrix on a Valkey of its own, as one table. Exit code 1 if a promise was broken."""
+"""`make chaos`: the whole crash matrix and a chaos run, as one table. Exit code 1 if a promise was broken."""
 
 import asyncio
 import os
@@ -12,15 +12,22 @@ from rich.table import Table
 
 from orchestrator.redis_connection import redis_connection
 from orchestrator.settings import read_settings
+from tests.orchestrator.chaos_run import Chaos, ChaosOutcome
 from tests.orchestrator.crash_matrix import Outcome, crash_matrix
 
+NUM_RUNS = 200
 
-def table_of(outcomes: Sequence[Outcome]) -> Table:
-    """A row for each kind of command."""
-    table = Table("killed at", "points", "lost", "committed twice", "done again", "not terminal", box=None)
+
+def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
+    """A row for each kind of command, one for all of them, one for the chaos run."""
+    table = Table("killed at", "kills", "lost", "committed twice", "done again", "no success", box=None)
     for command in dict.fromkeys(outcome.command for outcome in outcomes):
         _add_row(table, command, [outcome for outcome in outcomes if outcome.command == command])
-    _add_row(table, "all", outcomes)
+    _add_row(table, "all commands", outcomes)
+    kills = chaos.num_killed_workers + chaos.num_killed_valkeys
+    figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, chaos.num_runs - chaos.statuses["success"])
+    name = f"chaos: {chaos.num_runs} runs, {chaos.num_killed_workers} workers and {chaos.num_killed_valkeys} Valkeys"
+    table.add_row(name, *map(str, figures))
     return table
 
 
@@ -41,8 +48,9 @@ async def _main() -> bool:
         os.environ.pop("REDIS_URL", None)
         async with redis_connection(read_settings()) as redis:
             outcomes = await crash_matrix(redis, Path(folder))
-    Console().print(table_of(outcomes))
-    return all(outcome.is_right for outcome in outcomes)
+        chaos = await Chaos(Path(folder), NUM_RUNS).run()
+    Console(width=120).print(table_of(outcomes, chaos))
+    return chaos.is_right and all(outcome.is_right for outcome in outcomes)
 
 
 if __name__ == "__main__":
