@@ -17,7 +17,7 @@ STRUCTURE := tests/test_file_sizes.py tests/test_exports.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo serve check test test-all clean
+.PHONY: help venv demo serve check test test-all chaos clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-all: check  ## check, then every test, the stores also on Debian's Redis
 	@command -v redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server) >/dev/null 2>&1 || \
 	  echo "no redis-server and no way to install it: its tests are left out" >&2
 	$(RUN) pytest
+
+chaos: venv  ## kill the worker at every Redis command of a run; one table of what was lost or done twice
+	@$(RUN) tests.orchestrator.chaos
 
 clean:  ## remove all that was made here, .venv too
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,8 @@
 """Runs one step: its prompt, its expert, its tool, and an honest result."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from graphs.events import EventSink, StepFinished, StepResult, StepStarted, Step
 from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
-from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
+from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, StepKey, StepMemo, Tool
 from graphs.state import Results
 
 MAX_INLINE_CHARS = 60
@@ -47,12 +49,21 @@ class _Asked:
 class StepRunner:
     """Runs the steps of one plan. Events go to the sink; a failure is a result, not an exception."""
 
-    def __init__(self, task: str, plan: Plan, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink) -> None:
+    def __init__(
+        self,
+        task: str,
+        plan: Plan,
+        client: ExpertClient,
+        tools: Mapping[str, Tool],
+        sink: EventSink,
+        memo: StepMemo | None = None,
+    ) -> None:
         self._task = task
         self._steps, self._steps_behind = {step.id: step for step in plan.steps}, plan.steps_behind
         self._client = client
         self._tools = tools
         self._sink = sink
+        self._memo = memo
 
     async def run(self, step: Step, results: Results) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result."""
@@ -62,10 +73,29 @@ class StepRunner:
             reason = "; ".join(f"step {k}, which was {_outcome(results[k])}" for k in missing)
             result = StepResult(id=step.id, status="skipped", error=f"it needs {reason}")
         else:
-            result = await self._answer(step, results)
-        result = result.model_copy(update={"seconds": time.perf_counter() - started})
+            result = await self._remembered(step, results, started)
         await self._sink.emit(StepFinished(result=result))
         return result
+
+    async def _remembered(self, step: Step, results: Results, started: float) -> StepResult:
+        """The result that was committed for what the step is given now, else a new one, committed."""
+        key = StepKey(step.id, self._digest(step, results))
+        if self._memo and (known := await self._memo.load(key)):
+            return known
+        result = await self._answer(step, results)
+        result = result.model_copy(update={"seconds": time.perf_counter() - started})
+        if self._memo:
+            await self._memo.commit(key, result)
+        return result
+
+    def _digest(self, step: Step, results: Results) -> str:
+        given = [
+            self._task,
+            step.text,
+            step.expert,
+            *((k, results[k].result, results[k].token_ids) for k in step.depends_on),
+        ]
+        return hashlib.sha256(json.dumps(given).encode()).hexdigest()
 
     async def _answer(self, step: Step, results: Results) -> StepResult:
         generation: Generation | None = None

@@ -13,7 +13,7 @@ from graphs.events import Answered, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
 from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS, Plan
 from graphs.planner import PLANNER, Planner
-from graphs.protocols import ExpertClient, Tool
+from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.step_runner import StepRunner
 from graphs.validation import unknown_experts
 
@@ -71,12 +71,13 @@ async def run_task(
     client: ExpertClient,
     tools: Mapping[str, Tool],
     sink: EventSink,
-    plan: Plan | None = None,
+    plan: Plan | Planned | None = None,
     limits: Limits | None = None,
     checkpointer: BaseCheckpointSaver[str] | None = None,
     run_id: str = "",
+    memo: StepMemo | None = None,
 ) -> RunOutcome:
-    """Plan the task (unless a plan is given), run the plan as a graph, and answer.
+    """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
 
@@ -86,9 +87,12 @@ async def run_task(
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
-    planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
+    if isinstance(plan, Planned):
+        planned = plan
+    else:
+        planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
     await sink.emit(planned)
-    runner = StepRunner(task, planned.plan, client, tools, sink)
+    runner = StepRunner(task, planned.plan, client, tools, sink, memo)
     joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
     graph = compile_plan(planned.plan, runner.run, joiner.join, checkpointer)
     # written while the next steps run: what the last write would tell is in the steps' own results too

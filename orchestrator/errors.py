@@ -5,6 +5,9 @@ ServiceError
 ├── RunRefusedError            the request cannot become a run
 ├── RunNotFoundError           no such run, or its time to live is over
 ├── RunEndedError              the run is terminal; nothing is added to it
+├── RunUnreadableError         a record that this version cannot read
+├── LeaseLostError             another worker has taken the run over
+├── RunNotResumableError       the run goes on, or has succeeded
 ├── ServiceStoppingError       no run is started any more
 ├── ExpertRefusedError         an expert cannot be pushed or popped
 ├── CheckpointRefusedError     a value that a checkpoint may not hold
@@ -75,6 +78,43 @@ class RunEndedError(ServiceError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id!r} has ended", "start another run")
+        self.run_id = run_id
+
+
+class RunUnreadableError(ServiceError):
+    """A record that this version cannot read."""
+
+    type = "run_unreadable"
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(
+            f"the record of run {run_id!r} cannot be read: {reason}", "read it with the version that has written it"
+        )
+        self.run_id = run_id
+
+
+class LeaseLostError(ServiceError):
+    """Another worker has taken the run over; what this one writes comes too late."""
+
+    status = 409
+    type = "lease_lost"
+
+    def __init__(self, run_id: str, fence: int) -> None:
+        super().__init__(
+            f"claim {fence} of run {run_id!r} is over: another worker has taken it", "leave the run to that worker"
+        )
+        self.run_id = run_id
+        self.fence = fence
+
+
+class RunNotResumableError(ServiceError):
+    """The run goes on, or has succeeded."""
+
+    status = 409
+    type = "run_not_resumable"
+
+    def __init__(self, run_id: str, run_status: str) -> None:
+        super().__init__(f"run {run_id!r} is {run_status}; there is nothing to resume", "start another run, or fork it")
         self.run_id = run_id
 
 

@@ -13,12 +13,14 @@ class _Event(BaseModel):
 
 
 class RunStarted(_Event):
-    """A worker began. The first event of a trace."""
+    """A worker began. The first event of a trace, and there again whenever a worker takes the run over."""
 
     type: Literal["run_started"] = "run_started"
     run_id: str
     task: str
     worker: str
+    attempt: int = 1
+    """The number of the claim, the run's fence."""
 
 
 class RunFinished(_Event):

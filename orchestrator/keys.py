@@ -1,31 +1,39 @@
 """Every Redis key, from one factory; every key in a named retention class.
 
-| key                              | type       | class                          |
-| -------------------------------- | ---------- | ------------------------------ |
-| ccoe:{tenant}:runs               | sorted set | permanent, trimmed when listed |
-| ccoe:{tenant}:active             | set        | permanent, empty when idle     |
-| ccoe:{tenant}:experts:audit      | stream     | permanent, capped              |
-| ccoe:{tenant}:api_keys           | hash       | permanent                      |
-| ccoe:{tenant}:worker:<worker>    | string     | lease                          |
-| ccoe:{tenant/run}:run            | hash       | live, then finished            |
-| ccoe:{tenant/run}:steps          | hash       | live, then finished            |
-| ccoe:{tenant/run}:events         | stream     | live, then finished            |
-| ccoe:{tenant/thread}:checkpoints | sorted set | live, then finished            |
-| ccoe:{tenant/thread}:writes      | sorted set | live, then finished            |
-| ccoe:{tenant/thread}:channels    | hash       | live, then finished            |
+| key                                    | type       | class                          |
+| -------------------------------------- | ---------- | ------------------------------ |
+| ccoe:{tenant}:runs                     | sorted set | permanent, trimmed when listed |
+| ccoe:{tenant}:experts:audit            | stream     | permanent, capped              |
+| ccoe:{tenant}:api_keys                 | hash       | permanent                      |
+| ccoe:{tenant}:queue:<lane>             | stream     | permanent, empty when idle     |
+| ccoe:{tenant}:queue:delayed            | sorted set | permanent, gone when empty     |
+| ccoe:{tenant}:concurrency:<key>:active | sorted set | permanent, gone when empty     |
+| ccoe:{tenant}:concurrency:<key>:parked | list       | permanent, gone when empty     |
+| ccoe:{tenant}:idempotency:<digest>     | string     | recent                         |
+| ccoe:{tenant/run}:run                  | hash       | live, then finished            |
+| ccoe:{tenant/run}:steps                | hash       | live, then finished            |
+| ccoe:{tenant/run}:memo                 | hash       | live, then finished            |
+| ccoe:{tenant/run}:events               | stream     | live, then finished            |
+| ccoe:{tenant/thread}:checkpoints       | sorted set | live, then finished            |
+| ccoe:{tenant/thread}:writes            | sorted set | live, then finished            |
+| ccoe:{tenant/thread}:channels          | hash       | live, then finished            |
 
 The thread of a run has the run's id. A thread without a run is finished by each write to it.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
-_OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|events)$")
+_OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|memo|events)$")
 _OF_THREAD = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.~%-]+)\}:(checkpoints|writes|channels)$")
-_OF_TENANT = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:(runs|active|experts:audit|api_keys)$")
-_OF_WORKER = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:worker:[a-z0-9]+$")
+_OF_TENANT = re.compile(
+    r"^ccoe:\{[a-z0-9_-]+\}:"
+    r"(runs|experts:audit|api_keys|queue:(high|normal|low|private|delayed)|concurrency:[\w.-]+:(active|parked))$"
+)
+_OF_REQUEST = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:idempotency:[0-9a-f]{64}$")
 
 
 class Retention(StrEnum):
@@ -37,18 +45,18 @@ class Retention(StrEnum):
     """No TTL: it belongs to a run that is not terminal."""
     FINISHED = "finished"
     """`run_ttl_seconds` from the run's end on, or from the last write to a thread without a run."""
-    LEASE = "lease"
-    """A short TTL, renewed by who holds it."""
+    RECENT = "recent"
+    """A day from its creation on, or `run_ttl_seconds` if that is less."""
 
     @property
     def expires(self) -> bool:
         """Whether a key of this class must have a TTL."""
-        return self in (Retention.FINISHED, Retention.LEASE)
+        return self in (Retention.FINISHED, Retention.RECENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one tenant. The keys of a run share a hash tag, so that a script may touch them together."""
+    """The keys of one tenant. What a script touches together shares a hash tag: the tenant's, or a run's."""
 
     tenant: str
 
@@ -56,11 +64,6 @@ class Keys:
     def runs(self) -> str:
         """The ids of the runs by time of creation."""
         return f"ccoe:{{{self.tenant}}}:runs"
-
-    @property
-    def active(self) -> str:
-        """The ids of the runs that may not be terminal."""
-        return f"ccoe:{{{self.tenant}}}:active"
 
     @property
     def experts_audit(self) -> str:
@@ -72,9 +75,24 @@ class Keys:
         """The keys of the HTTP API by name: hashes of their secrets."""
         return f"ccoe:{{{self.tenant}}}:api_keys"
 
-    def worker(self, worker: str) -> str:
-        """Present while the worker lives."""
-        return f"ccoe:{{{self.tenant}}}:worker:{worker}"
+    @property
+    def lanes(self) -> list[str]:
+        """The queues, the one that is served first in front; what comes into `private` is handed out already."""
+        return [f"ccoe:{{{self.tenant}}}:queue:{lane}" for lane in ("high", "normal", "low", "private")]
+
+    @property
+    def delayed(self) -> str:
+        """Queue entries by the time when they are due."""
+        return f"ccoe:{{{self.tenant}}}:queue:delayed"
+
+    @property
+    def concurrency(self) -> str:
+        """The beginning of the keys that count the runs of a concurrency key."""
+        return f"ccoe:{{{self.tenant}}}:concurrency:"
+
+    def idempotency(self, key: str) -> str:
+        """The run that a request with this idempotency key has made."""
+        return f"ccoe:{{{self.tenant}}}:idempotency:{hashlib.sha256(key.encode()).hexdigest()}"
 
     def run(self, run_id: str) -> str:
         """The run's record."""
@@ -84,13 +102,18 @@ class Keys:
         """The results of the run's steps by step id."""
         return self._key(run_id, "steps")
 
+    def memo(self, run_id: str) -> str:
+        """What is not done again: the plan, and each finished execution of a step."""
+        return self._key(run_id, "memo")
+
     def events(self, run_id: str) -> str:
         """The run's trace."""
         return self._key(run_id, "events")
 
     def of_run(self, run_id: str) -> list[str]:
         """All keys of a run."""
-        return [self.run(run_id), self.steps(run_id), self.events(run_id), *self.of_thread(run_id)]
+        own = [self.run(run_id), self.steps(run_id), self.memo(run_id), self.events(run_id)]
+        return [*own, *self.of_thread(run_id)]
 
     def of_thread(self, thread_id: str) -> list[str]:
         """Checkpoints, writes and channel values of a thread, whatever characters its id has."""
@@ -123,4 +146,4 @@ def retention_of(key: str, *, is_terminal: bool) -> Retention | None:
         return Retention.FINISHED if is_terminal else Retention.LIVE
     if _OF_TENANT.match(key):
         return Retention.PERMANENT
-    return Retention.LEASE if _OF_WORKER.match(key) else None
+    return Retention.RECENT if _OF_REQUEST.match(key) else None

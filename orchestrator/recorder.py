@@ -1,13 +1,12 @@
 """Writes what happens in a run: every event to its trace; plan, step results and answer to its record first."""
 
 import asyncio
-import time
+from datetime import UTC, datetime
 
-from graphs.events import Answered, AnswerToken, GraphEvent, Planned, PlanToken, StepFinished, StepToken
-from orchestrator.events import RunStarted, TraceEvent
-from orchestrator.run import Run, Timings, Usage
-from orchestrator.run_store import RunStore
-from orchestrator.trace_store import TraceStore
+from graphs.events import Answered, AnswerToken, GraphEvent, Planned, PlanToken, StepFinished, StepResult, StepToken
+from orchestrator.claimed_run import ClaimedRun
+from orchestrator.events import RunStarted
+from orchestrator.run import Timings, Usage
 
 _GROUP_SECONDS = 0.03
 
@@ -15,14 +14,14 @@ Token = PlanToken | StepToken | AnswerToken
 
 
 class Recorder:
-    """The EventSink of one run. A write that fails is raised by the next `emit`, which stops the run."""
+    """The EventSink of one claimed run. A write that fails is raised by the next `emit`, which stops the run.
 
-    def __init__(self, run: Run, runs: RunStore, traces: TraceStore) -> None:
-        self._run = run
-        self._runs = runs
-        self._traces = traces
-        self._began = time.perf_counter()
-        self._number = 0
+    What an earlier worker has written, a plan or a step's result, counts and is not written again.
+    """
+
+    def __init__(self, claimed: ClaimedRun) -> None:
+        self._claimed = claimed
+        self._began = claimed.run.started or datetime.now(UTC)
         self._tokens: dict[tuple[str, int], Token] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._in_order = asyncio.Lock()
@@ -38,22 +37,23 @@ class Recorder:
             plan=self._plan_seconds,
             steps=dict(self._step_seconds),
             answer=self._answer_seconds,
-            total=time.perf_counter() - self._began,
+            total=(datetime.now(UTC) - self._began).total_seconds(),
         )
 
     async def begin(self) -> None:
         """Write the first event."""
-        await self._append(RunStarted(run_id=self._run.id, task=self._run.task, worker=self._run.worker))
+        run = self._claimed.run
+        started = RunStarted(run_id=run.id, task=run.task, worker=run.worker or "", attempt=run.fence)
+        await self._claimed.append(started)
 
     async def emit(self, event: GraphEvent) -> None:
-        """Keep the event. Raises RedisUnavailableError, or RunEndedError if somebody ended the run."""
+        """Keep the event. Raises RedisUnavailableError, RunEndedError and LeaseLostError."""
         if isinstance(event, Token):
             self._group(event)
             return
         async with self._in_order:
             await self._flush()
             await self._keep(event)
-            await self._append(event)
 
     async def close(self) -> None:
         """Write the tokens that are left. Raises what a write raised that nobody has seen yet."""
@@ -86,29 +86,26 @@ class Recorder:
     async def _flush(self) -> None:
         tokens, self._tokens = self._tokens, {}
         for event in tokens.values():
-            await self._append(event)
+            await self._claimed.append(event)
 
     async def _keep(self, event: GraphEvent) -> None:
         match event:
             case Planned():
                 self._plan_seconds += event.seconds
-                self._count(event.num_prompt_tokens, event.num_output_tokens)
-                await self._runs.save_plan(self._run.id, event.plan)
+                self._count(event)
+                if event != self._claimed.planned:
+                    await self._claimed.append_plan(event)
             case StepFinished():
-                result = event.result
-                self._step_seconds[result.id] = result.seconds
-                self._count(result.num_prompt_tokens, result.num_output_tokens)
-                await self._runs.save_step(self._run.id, result)
+                self._step_seconds[event.result.id] = event.result.seconds
+                self._count(event.result)
+                if event.result != self._claimed.run.steps.get(event.result.id):
+                    await self._claimed.append_step(event)
             case Answered():
                 self._answer_seconds += event.seconds
-                self._count(event.num_prompt_tokens, event.num_output_tokens)
-                await self._runs.save_answer(self._run.id, event.answer)
+                self._count(event)
+                await self._claimed.append_answer(event)
             case _:
-                pass
+                await self._claimed.append(event)
 
-    def _count(self, num_prompt_tokens: int, num_output_tokens: int) -> None:
-        self.usage += Usage(num_prompt_tokens=num_prompt_tokens, num_output_tokens=num_output_tokens)
-
-    async def _append(self, event: TraceEvent) -> None:
-        self._number += 1
-        await self._traces.append(self._run.id, self._number, event)
+    def _count(self, used: Planned | StepResult | Answered) -> None:
+        self.usage += Usage(num_prompt_tokens=used.num_prompt_tokens, num_output_tokens=used.num_output_tokens)

@@ -29,11 +29,18 @@ async def redis_connection(settings: Settings) -> AsyncGenerator[Redis]:
     Raises RedisUnavailableError with what is wrong: refused, wrong password, not started.
     """
     if settings.redis_url is not None:
-        async with _answered(settings.redis_url.get_secret_value()) as redis:
+        async with _answered(redis_url(settings)) as redis:
             yield redis
         return
-    async with EmbeddedValkey(settings.data_dir) as valkey, _answered(f"unix://{quote(str(valkey.socket))}") as redis:
+    async with EmbeddedValkey(settings.data_dir), _answered(redis_url(settings)) as redis:
         yield redis
+
+
+def redis_url(settings: Settings) -> str:
+    """The configured Redis, else the socket of the embedded Valkey."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    return f"unix://{quote(str(EmbeddedValkey(settings.data_dir).socket))}"
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A running service on the same data directory: runs go to it over HTTP, their traces come from Redis."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -8,7 +8,7 @@ from orchestrator.data_directory import Announcement
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
-from orchestrator.run import Run
+from orchestrator.run import AT_ONCE, Run, Scheduling
 from orchestrator.run_store import RunStore
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings
@@ -31,9 +31,19 @@ class RemoteService:
             runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
             yield cls(client, runs, TraceStore(redis, runs))
 
-    async def submit(self, task: str | None, plan: object = None) -> Run:
+    async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
         """Start a run. Raises RunRefusedError, ServeUnreachableError."""
-        return Run.model_validate(await self._client.request("POST", "/api/runs", {"task": task, "plan": plan}))
+        body = {"task": task, "plan": plan, **scheduling.model_dump(mode="json")}
+        return Run.model_validate(await self._client.request("POST", "/api/runs", body))
+
+    async def resume(self, run_id: str) -> Run:
+        """Start a run that goes on from another one. Raises RunRefusedError, ServeUnreachableError."""
+        return Run.model_validate(await self._client.request("POST", f"/api/runs/{run_id}/resume"))
+
+    async def fork(self, run_id: str, step: int, edits: Mapping[str, str]) -> Run:
+        """Start a run that differs from another one from a step on. Raises RunRefusedError, ServeUnreachableError."""
+        body = {"step": step, "set": dict(edits)}
+        return Run.model_validate(await self._client.request("POST", f"/api/runs/{run_id}/fork", body))
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End a run as cancelled. Raises RunNotFoundError, RunEndedError."""

@@ -31,6 +31,14 @@ class RunStatus(StrEnum):
         return self not in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.INTERRUPTED)
 
 
+class Priority(StrEnum):
+    """Which runs are taken from the queue first."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +73,26 @@ class Timings(_Record):
     total: float = 0.0
 
 
+class Concurrency(_Record):
+    """At most `limit` runs of a key are executed at once; the others wait."""
+
+    key: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    limit: int = Field(default=1, ge=1)
+
+
+class Scheduling(_Record):
+    """When a run is executed, and whether a request is a repetition."""
+
+    priority: Priority = Priority.NORMAL
+    delay_seconds: float = Field(default=0.0, ge=0, le=366 * 24 * 3600)
+    concurrency: Concurrency | None = None
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+    """A second request with the same key gets the run of the first one."""
+
+
+AT_ONCE = Scheduling()
+
+
 class Run(_Record):
     """The record of a run as Redis keeps it."""
 
@@ -72,8 +100,17 @@ class Run(_Record):
     tenant: str
     task: str
     status: RunStatus = RunStatus.PENDING
-    worker: str
+    worker: str | None = None
     """The process that executes it."""
+    fence: int = 0
+    """How many times a worker has claimed it. Only the last one's writes are taken."""
+    attempts: int = 0
+    """Claims since a step was last finished, those that were handed back left out."""
+    max_attempts: int = 3
+    priority: Priority = Priority.NORMAL
+    concurrency: Concurrency | None = None
+    resumed_from: str | None = None
+    """The run whose finished steps it was given."""
     is_plan_given: bool = False
     """The caller brought the plan; no planner was asked."""
     created: AwareDatetime

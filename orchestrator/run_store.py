@@ -5,64 +5,68 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from graphs.events import StepResult
-from graphs.plan import Plan
-from orchestrator.errors import RunEndedError, RunNotFoundError
+from graphs.events import Planned, StepResult
+from orchestrator.claimed_run import GUARDED, LIVE, PLAN_FIELD, ClaimedRun, ending_commands
+from orchestrator.errors import RunEndedError, RunNotFoundError, RunUnreadableError
 from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
-from orchestrator.run import Run, RunError, RunStatus
+from orchestrator.run import Run, RunError, RunStatus, Timings, Usage
 
-_LIVE = " ".join(f'"{status}"' for status in RunStatus if not status.is_terminal)
-_STEPS = TypeAdapter(dict[int, StepResult])
-_FORGET_AFTER_SECONDS = 60.0
+_UNLISTED_SECONDS = 24 * 3600
 
-# KEYS: the run, the key to write. ARGV: live statuses, command, its arguments behind the key.
-# The client repeats a command whose reply was lost; an entry that is there already is not written twice.
-_WRITE_IF_LIVE = """
+# KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns the new fence, or nothing if there is no turn.
+_CLAIM = """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[1], status, 1, true) then return false end
-local reply = redis.pcall(ARGV[2], KEYS[2], unpack(ARGV, 3))
-local failure = type(reply) == 'table' and reply.err
-if failure and not string.find(failure, 'equal or smaller', 1, true) then return reply end
-return 1
-"""
-
-# KEYS: run, steps, events. ARGV: live statuses, TTL or '', final event or '', its time, field, value, ...
-_TRANSITION = """
-local status = redis.call('HGET', KEYS[1], 'status')
-if not status or not string.find(ARGV[1], status, 1, true) then return status end
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
-if ARGV[3] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'event', ARGV[3], 'at', ARGV[4])
-  for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
-end
-return redis.call('HGET', KEYS[1], 'status')
+redis.call('HSET', KEYS[1], 'status', '"running"', 'worker', ARGV[2])
+if redis.call('HGET', KEYS[1], 'started') == 'null' then redis.call('HSET', KEYS[1], 'started', ARGV[3]) end
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
+return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
 
 class RunStore:
-    """Create, read and end the runs of one tenant. All methods raise RedisUnavailableError."""
+    """Create, read, claim and cancel the runs of one tenant. All methods raise RedisUnavailableError."""
 
     def __init__(self, redis: Redis, keys: Keys, run_ttl_seconds: int) -> None:
         self.keys = keys
         self._redis = redis
         self._run_ttl_seconds = run_ttl_seconds
-        self._write_if_live = redis.register_script(_WRITE_IF_LIVE)
-        self._transition = redis.register_script(_TRANSITION)
+        self._guarded = redis.register_script(GUARDED)
+        self._claim = redis.register_script(_CLAIM)
 
-    async def create(self, run: Run) -> None:
-        """Keep a new run. Indexed first: a crash in between leaves an id without a record, never a lost record."""
+    async def create(self, run: Run, memo: Mapping[str, str] | None = None) -> None:
+        """Write the record of a new run, and what it need not do again.
+
+        Until it is listed it has a time to live: whoever dies in between leaves nothing behind.
+        """
+        async with redis_errors(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hset(self.keys.run(run.id), mapping=_fields(run))
+            if memo:
+                pipeline.hset(self.keys.memo(run.id), mapping=cast(dict[Any, Any], memo))
+            for key in self.keys.of_run(run.id):
+                pipeline.expire(key, _UNLISTED_SECONDS)
+            await pipeline.execute()
+
+    async def keep(self, run_id: str) -> None:
+        """The run is listed: it lives until it has ended. A repeated call after its end changes nothing."""
+        keys = self.keys.of_run(run_id)
+        commands = json.dumps([("PERSIST", place) for place, _ in enumerate(keys, start=1)])
         async with redis_errors():
-            await self._redis.sadd(self.keys.active, run.id)
-            await self._redis.zadd(self.keys.runs, {run.id: run.created.timestamp()})
-            await self._redis.hset(self.keys.run(run.id), mapping=_fields(run))
+            await self._guarded(keys=keys, args=[LIVE, "", commands])
+
+    async def drop(self, run_id: str) -> None:
+        """Take back a run that is not listed."""
+        async with redis_errors():
+            await self._redis.delete(*self.keys.of_run(run_id))
 
     async def get(self, run_id: str) -> Run:
-        """Raises RunNotFoundError."""
+        """Raises RunNotFoundError, RunUnreadableError."""
         if not run_id.isalnum():
             raise RunNotFoundError(run_id)
         async with redis_errors():
@@ -72,7 +76,15 @@ class RunStore:
             raise RunNotFoundError(run_id)
         fields = {name: json.loads(value) for name, value in record.items()}
         fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
-        return Run.model_validate(fields)
+        try:
+            return Run.model_validate(fields)
+        except ValidationError as error:
+            raise RunUnreadableError(run_id, str(error)) from error
+
+    async def memo(self, run_id: str) -> dict[str, str]:
+        """What the run need not do again, as it is kept."""
+        async with redis_errors():
+            return cast(dict[str, str], await self._redis.hgetall(self.keys.memo(run_id)))
 
     async def newest(self, limit: int = 20) -> list[Run]:
         """The newest first. Ids whose records have expired are dropped from the index."""
@@ -80,101 +92,61 @@ class RunStore:
         start = 0
         while len(runs) < limit:
             async with redis_errors():
-                page = await self._redis.zrevrange(self.keys.runs, start, start + limit - 1, withscores=True)
-            ids = cast(list[tuple[str, float]], page)
-            if not ids:
+                page = cast(list[str], await self._redis.zrevrange(self.keys.runs, start, start + limit - 1))
+            if not page:
                 break
-            start += len(ids)
-            for run_id, created in ids:
+            start += len(page)
+            for run_id in page:
                 try:
                     runs.append(await self.get(run_id))
                 except RunNotFoundError:
-                    start -= await self._forget(run_id, created)
+                    async with redis_errors():
+                        start -= await self._redis.zrem(self.keys.runs, run_id)
         return runs[:limit]
 
-    async def active(self) -> list[Run]:
-        """The runs that are not terminal."""
+    async def claim(self, run_id: str, worker: str) -> ClaimedRun | None:
+        """Make the run this worker's, under a new fence. None: it has ended, or is gone. Raises RunUnreadableError."""
+        at = datetime.now(UTC).isoformat()
         async with redis_errors():
-            ids = cast(set[str], await self._redis.smembers(self.keys.active))
-        runs: list[Run] = []
-        for run_id in sorted(ids):
-            try:
-                run = await self.get(run_id)
-            except RunNotFoundError:
-                continue
-            if run.status.is_terminal:
-                await self._leave_active(run_id)
-            else:
-                runs.append(run)
-        return runs
-
-    async def start(self, run_id: str, at: datetime) -> RunStatus:
-        """Mark the run as running. Returns the status that holds now: another one if the run has ended before."""
-        fields = {"status": RunStatus.RUNNING.value, "started": at.isoformat()}
-        return await self._change(run_id, fields, None, at)
-
-    async def finish(self, final: RunFinished) -> RunStatus:
-        """End the run: status, final event and the TTL of all its keys, at once.
-
-        Returns the status that holds now: the earlier one if the run had ended before. Raises RunNotFoundError.
-        """
-        at = datetime.now(UTC)
-        ended: dict[str, Any] = final.model_dump(mode="json", include={"status", "error", "usage", "timings"})
-        status = await self._change(final.run_id, {**ended, "finished": at.isoformat()}, final, at)
-        await self._leave_active(final.run_id)
-        return status
+            fence = await self._claim(keys=self.keys.of_run(run_id), args=[LIVE, json.dumps(worker), json.dumps(at)])
+            if fence is None:
+                return None
+            planned = await self._redis.hget(self.keys.memo(run_id), PLAN_FIELD)
+        # a worker that has claimed it since leaves this one the fence that it has
+        run = (await self.get(run_id)).model_copy(update={"fence": fence, "worker": worker})
+        earlier = None if planned is None else Planned.model_validate_json(planned)
+        return ClaimedRun(self._redis, self.keys, run, earlier, self._run_ttl_seconds)
 
     async def cancel(self, run_id: str, reason: str) -> Run:
-        """End the run as cancelled; whoever executes it learns of it at its next write.
+        """End the run as cancelled, whoever executes it: it is refused at its next write, and looks for that itself.
 
         Raises RunNotFoundError, RunEndedError.
         """
-        if (await self.get(run_id)).status.is_terminal:
-            raise RunEndedError(run_id)
-        error = RunError(type="cancelled", message=reason, remedy="start the run again")
-        await self.finish(RunFinished(run_id=run_id, status=RunStatus.CANCELLED, error=error))
+        run = await self.get(run_id)
+        error = RunError(type="cancelled", message=reason, remedy="start the run again, or resume it")
+        await self.end(so_far(run, RunStatus.CANCELLED, error))
         return await self.get(run_id)
 
-    async def save_plan(self, run_id: str, plan: Plan) -> None:
-        """Raises RunEndedError if the run is terminal."""
-        await self.write_if_live(run_id, self.keys.run(run_id), "HSET", "plan", plan.model_dump_json())
-
-    async def save_step(self, run_id: str, result: StepResult) -> None:
-        """Raises RunEndedError if the run is terminal."""
-        await self.write_if_live(run_id, self.keys.steps(run_id), "HSET", str(result.id), result.model_dump_json())
-
-    async def save_answer(self, run_id: str, answer: str) -> None:
-        """Raises RunEndedError if the run is terminal."""
-        await self.write_if_live(run_id, self.keys.run(run_id), "HSET", "answer", json.dumps(answer))
-
-    async def write_if_live(self, run_id: str, key: str, command: str, *arguments: str) -> None:
-        """Run one Redis command on a key of the run. Raises RunEndedError, nothing written, if the run is terminal."""
+    async def end(self, final: RunFinished) -> None:
+        """End a run, whoever executes it. Raises RunEndedError."""
+        keys = self.keys.of_run(final.run_id)
+        commands = json.dumps(ending_commands(final, len(keys), self._run_ttl_seconds))
         async with redis_errors():
-            reply = await self._write_if_live(keys=[self.keys.run(run_id), key], args=[_LIVE, command, *arguments])
-        if reply is None:
-            raise RunEndedError(run_id)
+            reply = await self._guarded(keys=keys, args=[LIVE, "", commands])
+        if reply != "written":
+            raise RunEndedError(final.run_id)
 
-    async def _change(
-        self, run_id: str, fields: Mapping[str, Any], final: RunFinished | None, at: datetime
-    ) -> RunStatus:
-        event = (self._run_ttl_seconds, final.model_dump_json()) if final else ("", "")
-        pairs = [text for name, value in fields.items() for text in (name, json.dumps(value))]
-        async with redis_errors():
-            status = await self._transition(keys=self.keys.of_run(run_id), args=[_LIVE, *event, at.isoformat(), *pairs])
-        if status is None:
-            raise RunNotFoundError(run_id)
-        return RunStatus(json.loads(status))
 
-    async def _leave_active(self, run_id: str) -> None:
-        async with redis_errors():
-            await self._redis.srem(self.keys.active, run_id)
-
-    async def _forget(self, run_id: str, created: float) -> int:
-        if datetime.now(UTC).timestamp() - created < _FORGET_AFTER_SECONDS:
-            return 0  # its record may be on the way
-        async with redis_errors():
-            await self._redis.srem(self.keys.active, run_id)
-            return await self._redis.zrem(self.keys.runs, run_id)
+def so_far(run: Run, status: RunStatus, error: RunError) -> RunFinished:
+    """The end of a run that nobody finishes, with the figures of the steps that its record has."""
+    steps: list[StepResult] = list(run.steps.values())
+    usage = Usage(
+        num_prompt_tokens=sum(result.num_prompt_tokens for result in steps),
+        num_output_tokens=sum(result.num_output_tokens for result in steps),
+    )
+    total = (datetime.now(UTC) - run.started).total_seconds() if run.started else 0.0
+    timings = Timings(steps={result.id: result.seconds for result in steps}, total=total)
+    return RunFinished(run_id=run.id, status=status, error=error, usage=usage, timings=timings)
 
 
 def _fields(run: Run) -> dict[Any, Any]:

@@ -2,39 +2,46 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 from redis.asyncio import Redis
 
+from graphs.errors import InvalidPlan
 from graphs.events import EventSink
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import Tool
 from graphs.state import STATE_CLASSES
-from graphs.validation import parse_plan
+from graphs.validation import parse_plan, unknown_experts
 from graphs.workflow import Limits, RunOutcome, check_task, run_task
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
+from orchestrator.claimed_run import ClaimedRun
+from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
-from orchestrator.executor import INSIST_SECONDS, Executor
+from orchestrator.execution import INSIST_SECONDS
 from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
+from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
-from orchestrator.redis_connection import redis_connection, redis_errors
-from orchestrator.run import Run, new_run_id
+from orchestrator.redis_connection import redis_connection, redis_errors, redis_url
+from orchestrator.run import AT_ONCE, Run, Scheduling, new_run_id
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
+from orchestrator.step_memo import RedisStepMemo
 from orchestrator.tools import configured_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
-from orchestrator.worker import BEAT_SECONDS, Worker, end_abandoned_runs
+from orchestrator.worker import Worker
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,8 +61,18 @@ class Health:
 class Service:
     """Submit, watch and cancel runs. Opened by `open`; all methods raise RedisUnavailableError."""
 
-    def __init__(self, settings: Settings, redis: Redis, experts: ExpertHost, tools: Mapping[str, Tool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        experts: ExpertHost,
+        tools: Mapping[str, Tool],
+        *,
+        is_private: bool = False,
+    ) -> None:
         keys = Keys(settings.tenant)
+        self.worker_id = secrets.token_hex(8)
+        """This process in the records of its runs."""
         self.experts = experts
         self.api_keys = ApiKeyStore(redis, keys)
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
@@ -65,36 +82,41 @@ class Service:
         self._settings = settings
         self._redis = redis
         self._tools = tools
-        self._worker = Worker(redis, keys)
-        self._executor = Executor(self.runs, self.traces, self._perform, settings.max_concurrent_runs)
+        self._is_private = is_private
+        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
+        self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
+        self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, open_experts: OpenExperts) -> AsyncGenerator[Self]:
-        """Redis, tools and experts, in this order; runs that are left at the end are marked as cancelled."""
+    async def open(
+        cls, settings: Settings, open_experts: OpenExperts, *, is_private: bool = False
+    ) -> AsyncGenerator[Self]:
+        """Redis, tools and experts, in this order; runs that are left at the end are handed back to the queue.
+
+        A private service has tools or experts that others have not: it executes its own runs, once, and no others.
+        """
         async with redis_connection(settings) as redis:
             tools = configured_tools(settings)
             async with open_experts(settings) as experts:
-                service = cls(settings, redis, experts, tools)
-                await service._worker.beat()
-                await end_abandoned_runs(redis, service.runs)
-                beating = asyncio.create_task(service._beat())
-                try:
-                    yield service
-                finally:
-                    await service.stop_runs()
-                    while not beating.done():
-                        beating.cancel()
-                        await asyncio.wait({beating}, timeout=INSIST_SECONDS)
-                    await service._leave()
+                service = cls(settings, redis, experts, tools, is_private=is_private)
+                await service._queue.enter()
+                with service._heartbeat:
+                    working = None if is_private else asyncio.create_task(service._worker.work())
+                    try:
+                        yield service
+                    finally:
+                        await service.stop_runs()
+                        while working and not working.done():
+                            working.cancel()
+                            await asyncio.wait({working}, timeout=INSIST_SECONDS)
+                        await service._leave()
 
-    async def submit(self, task: str | None, plan: object = None) -> Run:
+    async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
 
         Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
         """
-        if self._executor.is_closed:
-            raise ServiceStoppingError
         if task is None and plan is None:
             raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
         parsed = None if plan is None else self._parse(plan)
@@ -102,34 +124,42 @@ class Service:
             assert parsed is not None
             task = " ".join(step.text for step in parsed.steps)
         check_task(task, self._settings.max_task_chars)
-        now = datetime.now(UTC)
-        run = Run(
-            id=new_run_id(now),
-            tenant=self._settings.tenant,
-            task=task,
-            worker=self._worker.id,
-            created=now,
-            is_plan_given=parsed is not None,
-            plan=parsed,
-        )
-        await self.runs.create(run)
-        self._executor.start(run)
-        return run
+        return await self._accept(self._new_run(task=task, plan=parsed, is_plan_given=parsed is not None), scheduling)
+
+    async def resume(self, run_id: str) -> Run:
+        """A new run that keeps what an ended one has finished, and does the rest.
+
+        Raises RunNotFoundError, RunNotResumableError, ServiceStoppingError.
+        """
+        run = await self.runs.get(run_id)
+        return await self._continue(run, resumed(run, await self.runs.memo(run_id)))
+
+    async def fork(self, run_id: str, step: int, edits: Mapping[str, str]) -> Run:
+        """A new run that keeps what an ended one has finished without the step, which is edited and done anew.
+
+        Raises RunNotFoundError, RunNotResumableError, RunRefusedError, InvalidPlan, ServiceStoppingError.
+        """
+        run = await self.runs.get(run_id)
+        try:
+            continuation = forked(run, await self.runs.memo(run_id), step, edits)
+        except ValueError as error:
+            raise InvalidPlan((str(error),)) from error
+        return await self._continue(run, continuation)
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
-        if not self._executor.cancel(run_id, reason):
-            return await self.runs.cancel(run_id, reason)
-        await self._executor.wait(run_id)
-        return await self.runs.get(run_id)
+        run = await self.runs.cancel(run_id, reason)
+        self._worker.look(run_id)
+        return run
 
     def events(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:
         """The run's trace behind `after`, followed to its end. Raises RunNotFoundError."""
         return self.traces.follow(run_id, after)
 
-    async def wait(self, run_id: str) -> None:
-        """Return when this process no longer works on the run."""
-        await self._executor.wait(run_id)
+    async def wait(self, run_id: str) -> Run:
+        """The run when it is terminal. Raises RunNotFoundError."""
+        await self.traces.until_ended(run_id)
+        return await self.runs.get(run_id)
 
     async def health(self) -> Health:
         """What works now."""
@@ -142,42 +172,73 @@ class Service:
         return Health("ok", engine)
 
     async def stop_runs(self) -> None:
-        """Mark the runs of this process as cancelled, because it ends."""
-        await self._executor.close("stopped by the operator")
+        """Hand the runs of this process back to the queue, because it ends."""
+        await self._worker.close()
+
+    def _new_run(self, **fields: Any) -> Run:
+        now = datetime.now(UTC)
+        attempts = 1 if self._is_private else self._settings.max_attempts
+        return Run(id=new_run_id(now), tenant=self._settings.tenant, created=now, max_attempts=attempts, **fields)
+
+    async def _continue(self, earlier: Run, continuation: Continuation) -> Run:
+        plan = continuation.plan
+        if plan and (faults := unknown_experts(plan.steps, self._expert_names)):
+            raise InvalidPlan(faults)
+        run = self._new_run(task=earlier.task, plan=plan, is_plan_given=earlier.is_plan_given, resumed_from=earlier.id)
+        scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
+        return await self._accept(run, scheduling, continuation.memo)
+
+    @property
+    def _expert_names(self) -> set[str]:
+        return {profile.name for profile in self.experts.profiles()} - {PLANNER}
+
+    async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
+        if self._worker.is_closed:
+            raise ServiceStoppingError
+        run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
+        await self.runs.create(run, memo)
+        run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)
+        if run_id != run.id:
+            await self.runs.drop(run.id)
+            return _repeated(run, await self.runs.get(run_id))
+        await self.runs.keep(run.id)
+        if lease is not None:
+            self._worker.begin(lease)
+        return run
 
     def _parse(self, plan: object) -> Plan:
-        parsed = parse_plan(plan, {profile.name for profile in self.experts.profiles()} - {PLANNER})
+        parsed = parse_plan(plan, self._expert_names)
         if len(parsed.steps) > self._settings.max_steps:
             reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
             raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")
         return parsed
 
-    async def _perform(self, run: Run, sink: EventSink) -> RunOutcome:
+    async def _perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
         limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
-                run.task,
+                claimed.run.task,
                 client=self.experts,
                 tools=self._tools,
                 sink=sink,
-                plan=run.plan,
+                plan=claimed.planned or claimed.run.plan,
                 limits=limits,
+                memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,
-                run_id=run.id,
+                run_id=claimed.run.id,
             )
-
-    async def _beat(self) -> None:
-        while True:
-            try:
-                await self._worker.beat()
-                await self._executor.reconcile()
-                await end_abandoned_runs(self._redis, self.runs)
-            except RedisUnavailableError as error:
-                _LOG.warning("%s", error)
-            await asyncio.sleep(BEAT_SECONDS)
 
     async def _leave(self) -> None:
         try:
-            await self._worker.leave()
+            await self._queue.leave()
         except RedisUnavailableError as error:
             _LOG.warning("%s", error)
+
+
+def _repeated(run: Run, earlier: Run) -> Run:
+    """The run that the same request has made. Raises RunRefusedError if it was another request."""
+    is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
+    if earlier.task != run.task or not is_same_plan:
+        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task or plan"
+        raise RunRefusedError(reason, "send a new key with a new request")
+    return earlier

@@ -1,12 +1,11 @@
 """The traces of runs: one Redis Stream per run is trace, live feed and replay."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from orchestrator.events import TRACE_EVENT, RunFinished, TraceEntry, TraceEvent
+from orchestrator.events import TRACE_EVENT, RunFinished, TraceEntry
 from orchestrator.redis_connection import redis_errors
 from orchestrator.run_store import RunStore
 
@@ -15,20 +14,11 @@ _BLOCK_MILLISECONDS = 2000
 
 
 class TraceStore:
-    """Append to a trace, read it whole, follow it. All methods raise RedisUnavailableError."""
+    """Read a trace whole, follow it; a ClaimedRun writes it. All methods raise RedisUnavailableError."""
 
     def __init__(self, redis: Redis, runs: RunStore) -> None:
         self._redis = redis
         self._runs = runs
-
-    async def append(self, run_id: str, number: int, event: TraceEvent) -> None:
-        """Write the run's event `number`, from 1 on, once: a repeated call changes nothing.
-
-        Raises RunEndedError if the run is terminal.
-        """
-        key = self._runs.keys.events(run_id)
-        entry = ("event", event.model_dump_json(), "at", datetime.now(UTC).isoformat())
-        await self._runs.write_if_live(run_id, key, "XADD", f"{number}-0", *entry)
 
     async def read(self, run_id: str, after: str = FROM_THE_START) -> list[TraceEntry]:
         """The entries behind `after`. Raises RunNotFoundError."""
@@ -51,6 +41,14 @@ class TraceStore:
                 return
             if not entries:
                 is_ended = (await self._runs.get(run_id)).status.is_terminal
+
+    async def until_ended(self, run_id: str) -> None:
+        """Return when the run is terminal; what is in the trace already is not read. Raises RunNotFoundError."""
+        async with redis_errors():
+            newest = await self._redis.xrevrange(self._runs.keys.events(run_id), count=1)
+        last_id = cast(list[tuple[str, Any]], newest)[0][0] if newest else FROM_THE_START
+        async for _ in self.follow(run_id, last_id):
+            pass
 
     async def _read_new(self, run_id: str, after: str, block: int | None) -> list[TraceEntry]:
         async with redis_errors():

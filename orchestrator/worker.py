@@ -1,51 +1,83 @@
-"""A process that executes runs: it shows that it lives, and ends the runs of those that do not."""
+"""Takes runs from the queue, and executes several at once."""
 
-import secrets
+import asyncio
+import logging
 
-from redis.asyncio import Redis
-
-from orchestrator.events import RunFinished
-from orchestrator.keys import Keys
-from orchestrator.redis_connection import redis_errors
-from orchestrator.run import RunError, RunStatus
+from orchestrator.errors import RedisUnavailableError
+from orchestrator.execution import Execution, Perform
+from orchestrator.heartbeat import Heartbeat
+from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
 
-BEAT_SECONDS = 3.0
-_LEASE_SECONDS = 15
-
-WORKER_DIED = RunError(
-    type="worker_died",
-    message="worker died: the process that executed the run ended without a word",
-    remedy="start the run again",
-)
+_CLOSE_SECONDS = 20.0
+_PAUSE_SECONDS = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 class Worker:
-    """This process as others see it in Redis. All methods raise RedisUnavailableError."""
+    """Executes at most `max_concurrent_runs` of the queue's runs at once; what waits stays there for others too."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self.id = secrets.token_hex(8)
-        self._redis = redis
-        self._key = keys.worker(self.id)
+    def __init__(
+        self, runs: RunStore, queue: RunQueue, heartbeat: Heartbeat, perform: Perform, max_concurrent_runs: int
+    ) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._heartbeat = heartbeat
+        self._perform = perform
+        self._max_concurrent_runs = max_concurrent_runs
+        self._executions: dict[asyncio.Task[None], Execution] = {}
+        self.is_closed = False
 
-    async def beat(self) -> None:
-        """Live for another `_LEASE_SECONDS`."""
-        async with redis_errors():
-            await self._redis.set(self._key, "alive", ex=_LEASE_SECONDS)
+    async def work(self) -> None:
+        """Take runs until `close`."""
+        while not self.is_closed:
+            try:
+                await self._take()
+            except RedisUnavailableError as error:
+                _LOG.warning("no runs are taken from the queue: %s", error)
+                await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def leave(self) -> None:
-        """Say that this process is gone."""
-        async with redis_errors():
-            await self._redis.delete(self._key)
+    def begin(self, lease: Lease) -> None:
+        """Execute a leased run in the background."""
+        self._heartbeat.hold(lease)
+        execution = Execution(lease, self._runs, self._queue, self._perform)
+        self._executions[asyncio.create_task(self._execute(execution))] = execution
 
+    def look(self, run_id: str) -> None:
+        """The run was cancelled; if it is here, stop it now."""
+        for execution in self._executions.values():
+            if execution.lease.run_id == run_id:
+                execution.look()
 
-async def end_abandoned_runs(redis: Redis, runs: RunStore) -> list[str]:
-    """Mark the runs whose worker lives no more as failed, and return their ids. Raises RedisUnavailableError."""
-    abandoned: list[str] = []
-    for run in await runs.active():
-        async with redis_errors():
-            lives = await redis.exists(runs.keys.worker(run.worker))
-        if not lives:
-            await runs.finish(RunFinished(run_id=run.id, status=RunStatus.ERROR, error=WORKER_DIED))
-            abandoned.append(run.id)
-    return abandoned
+    async def close(self) -> None:
+        """Hand back all runs; none is begun any more."""
+        self.is_closed = True
+        for execution in self._executions.values():
+            execution.hand_back()
+        if self._executions:
+            await asyncio.wait(self._executions, timeout=_CLOSE_SECONDS)
+
+    async def _take(self) -> None:
+        free = self._max_concurrent_runs - len(self._executions)
+        if free <= 0:
+            await asyncio.wait(self._executions, return_when=asyncio.FIRST_COMPLETED)
+            return
+        leases = await self._queue.take(free, self._heartbeat.held)
+        for lease in leases:
+            if self.is_closed:
+                await self._queue.hand_back(lease)
+            else:
+                self.begin(lease)
+        if not leases:
+            await self._queue.wait()
+
+    async def _execute(self, execution: Execution) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await execution.run()
+        except RedisUnavailableError as error:
+            _LOG.warning("run %s is left until Redis is back: %s", execution.lease.run_id, error)
+        finally:
+            self._heartbeat.release(execution.lease)
+            del self._executions[task]

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
-from orchestrator.run import Run
+from orchestrator.run import Run, Scheduling
 from orchestrator.trace_store import FROM_THE_START
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
@@ -20,14 +20,22 @@ _LOG = logging.getLogger(__name__)
 _PING_SECONDS = 15
 
 
-class RunRequest(BaseModel):
-    """A task, a ready plan, or a plan for a task."""
-
-    model_config = ConfigDict(extra="forbid")
+class RunRequest(Scheduling):
+    """A task, a ready plan, or a plan for a task; and when it is to be executed."""
 
     task: str | None = None
     plan: Any = None
     """A list of steps {id, text, expert}, or an object with `steps`."""
+
+
+class ForkRequest(BaseModel):
+    """From which step on another run is to differ, and how."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    step: int = Field(ge=1)
+    edits: dict[str, str] = Field(default_factory=dict[str, str], alias="set")
+    """`text` and `expert` of the step, or its `result`."""
 
 
 class RunPage(BaseModel):
@@ -37,11 +45,18 @@ class RunPage(BaseModel):
 
 
 @router.post("", status_code=202)
-async def create_run(request: RunRequest, service: ServiceDependency, response: Response) -> Run:
-    """Start a run. Its id comes back at once; follow it at `Location` and `Location`/events."""
-    run = await service.submit(request.task, request.plan)
-    response.headers["Location"] = f"{router.prefix}/{run.id}"
-    return run
+async def create_run(
+    request: RunRequest,
+    service: ServiceDependency,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Run:
+    """Start a run. Its id comes back at once; follow it at `Location` and `Location`/events.
+
+    A request with the `Idempotency-Key` of an earlier one gets that one's run.
+    """
+    scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
+    return _located(await service.submit(request.task, request.plan, scheduling), response)
 
 
 @router.get("")
@@ -62,6 +77,18 @@ async def cancel_run(run_id: str, service: ServiceDependency) -> Run:
     return await service.cancel(run_id)
 
 
+@router.post("/{run_id}/resume", status_code=202)
+async def resume_run(run_id: str, service: ServiceDependency, response: Response) -> Run:
+    """Start a run that keeps the finished steps of one that has not succeeded."""
+    return _located(await service.resume(run_id), response)
+
+
+@router.post("/{run_id}/fork", status_code=202)
+async def fork_run(run_id: str, request: ForkRequest, service: ServiceDependency, response: Response) -> Run:
+    """Start a run that keeps the finished steps of an ended one but those from a step on."""
+    return _located(await service.fork(run_id, request.step, request.edits), response)
+
+
 @router.get("/{run_id}/events", response_class=EventSourceResponse)
 async def follow_run(
     run_id: str,
@@ -72,6 +99,11 @@ async def follow_run(
     await service.runs.get(run_id)
     entries = service.events(run_id, last_event_id or FROM_THE_START)
     return EventSourceResponse(_server_sent(entries), ping=_PING_SECONDS)
+
+
+def _located(run: Run, response: Response) -> Run:
+    response.headers["Location"] = f"{router.prefix}/{run.id}"
+    return run
 
 
 async def _server_sent(entries: AsyncIterator[TraceEntry]) -> AsyncIterator[ServerSentEvent]:

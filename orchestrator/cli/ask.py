@@ -1,33 +1,18 @@
 """`ccoe ask`: one task, from plan to answer."""
 
 import json
-import sys
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from orchestrator.cli.document import run_document
-from orchestrator.cli.interruption import run_to_end
-from orchestrator.cli.live import Watcher, watch_live, watch_plain, watch_silently
-from orchestrator.data_directory import running_service
+from orchestrator.cli.answering import answer, open_service
 from orchestrator.errors import RunRefusedError
 from orchestrator.expert_host import OpenExperts
-from orchestrator.remote_service import RemoteService
-from orchestrator.run import Run, RunStatus
-from orchestrator.service import Service
+from orchestrator.run import Scheduling
 from orchestrator.settings import Settings, read_settings
 
 app = typer.Typer()
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    task: str | None
-    plan: object
-    watch: Watcher
 
 
 @app.command()
@@ -41,35 +26,17 @@ def ask(
             help="NAME=PATH of a SQLite file for SQL steps; asks with experts of its own, not a running one's."
         ),
     ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Asked again with the same key within a day, the same run is shown.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
     settings = _settings(database or [])
-    question = _Question(task, _read_plan(plan) if plan else None, _watcher(as_json))
-    run = run_to_end(_answer(question, _service(settings, cast(OpenExperts, context.obj), is_own=bool(database))))
-    if as_json:
-        typer.echo(run_document(run))
-    if run.status is not RunStatus.SUCCESS:
-        raise typer.Exit(1)
-
-
-async def _answer(question: _Question, opening: AbstractAsyncContextManager[Service | RemoteService]) -> Run:
-    async with opening as service:
-        run = await service.submit(question.task, question.plan)
-        try:
-            await question.watch(run.task, service.events(run.id))
-        finally:
-            # left early: nobody waits for the answer any more
-            if not (ended := await service.runs.get(run.id)).status.is_terminal:
-                ended = await service.cancel(run.id)
-        return ended
-
-
-def _service(
-    settings: Settings, open_experts: OpenExperts, *, is_own: bool
-) -> AbstractAsyncContextManager[Service | RemoteService]:
-    running = None if is_own else running_service(settings.data_dir)
-    return RemoteService.open(settings, running) if running else Service.open(settings, open_experts)
+    given = _read_plan(plan) if plan else None
+    scheduling = Scheduling(idempotency_key=idempotency_key)
+    opening = open_service(settings, cast(OpenExperts, context.obj), is_own=bool(database))
+    answer(lambda service: service.submit(task, given, scheduling), opening, as_json=as_json)
 
 
 def _settings(databases: list[str]) -> Settings:
@@ -89,9 +56,3 @@ def _read_plan(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunRefusedError(f"the plan {str(path)!r} cannot be read: {error}", "name a JSON file of steps") from error
-
-
-def _watcher(as_json: bool) -> Watcher:
-    if as_json:
-        return watch_silently
-    return watch_live if sys.stdout.isatty() else watch_plain

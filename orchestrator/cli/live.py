@@ -21,7 +21,7 @@ from graphs.events import (
     ToolCalled,
 )
 from graphs.plan import Plan, Step
-from orchestrator.events import RunFinished, TraceEntry, TraceEvent
+from orchestrator.events import RunFinished, RunStarted, TraceEntry, TraceEvent
 
 _MARKS = {"success": "✓", "error": "✗", "skipped": "–"}
 _STYLES = {"success": "green", "error": "red", "skipped": "yellow"}
@@ -53,6 +53,8 @@ class RunView:
     def apply(self, event: TraceEvent) -> None:
         """Take in one event."""
         match event:
+            case RunStarted():
+                self.planning = self.answer = ""  # what a worker that is gone had begun is written anew
             case PlanToken():
                 self.planning = self.planning * (event.draft == self.draft) + event.text
                 self.draft = event.draft

@@ -22,7 +22,7 @@ from orchestrator.settings import Settings
 _COMMANDS = {
     "ask": "Answer one task and show how.",
     "serve": "Serve the HTTP API.",
-    "runs": "Show and cancel runs.",
+    "runs": "Show, cancel, resume and fork runs.",
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "train": "Train the built-in experts, or one of your own.",

@@ -1,25 +1,29 @@
-"""`ccoe runs`: what Redis keeps of the runs. Needs no experts."""
+"""`ccoe runs`: what Redis keeps of the runs. Only `resume` and `fork` need experts."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.document import run_document
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import RunView, printable
+from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
+from orchestrator.remote_service import RemoteService
+from orchestrator.run import Run
 from orchestrator.run_store import RunStore
+from orchestrator.service import Service
 from orchestrator.settings import read_settings
 from orchestrator.trace_store import TraceStore
-from orchestrator.worker import end_abandoned_runs
 
-app = typer.Typer(no_args_is_help=True, help="Show and cancel runs.")
+app = typer.Typer(no_args_is_help=True, help="Show, cancel, resume and fork runs.")
 
 RunId = Annotated[str, typer.Argument(help="The run's id, or `last`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -49,12 +53,47 @@ def cancel(run_id: RunId) -> None:
     run_to_end(_cancel(run_id))
 
 
+@app.command()
+def resume(context: typer.Context, run_id: RunId, as_json: AsJson = False) -> None:
+    """A run that did not succeed, as a new one: finished steps are kept, the others are done."""
+
+    async def begin(service: Service | RemoteService) -> Run:
+        return await service.resume(await _resolved(service.runs, run_id))
+
+    answer(begin, open_service(read_settings(), cast(OpenExperts, context.obj)), as_json=as_json)
+
+
+@app.command()
+def fork(
+    context: typer.Context,
+    run_id: RunId,
+    step: Annotated[int, typer.Option("--from", min=1, help="The step that is done anew, with all that need it.")],
+    edits: Annotated[
+        list[str] | None, typer.Option("--set", help="text=…, expert=… of that step; or result=…: it is not run.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """An ended run as a new one that differs from a step on; what does not need the step is kept."""
+    changes = dict(_edit(text) for text in edits or [])
+
+    async def begin(service: Service | RemoteService) -> Run:
+        return await service.fork(await _resolved(service.runs, run_id), step, changes)
+
+    answer(begin, open_service(read_settings(), cast(OpenExperts, context.obj)), as_json=as_json)
+
+
+def _edit(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    return name, value
+
+
 @asynccontextmanager
 async def _stores() -> AsyncGenerator[tuple[RunStore, TraceStore]]:
     settings = read_settings()
     async with redis_connection(settings) as redis:
         runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
-        await end_abandoned_runs(redis, runs)
         yield runs, TraceStore(redis, runs)
 
 

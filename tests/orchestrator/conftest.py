@@ -18,6 +18,7 @@ from redis.client import NEVER_DECODE
 from orchestrator.embedded_valkey import server_binary
 from orchestrator.keys import Keys, retention_of, run_id_of, thread_id_of
 from orchestrator.redis_connection import redis_connection
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
@@ -61,7 +62,7 @@ def server(request: pytest.FixtureRequest, environment: None, monkeypatch: pytes
 def cluster() -> Generator[Path]:
     """The socket of a cluster of one node that has all slots: it refuses commands and scripts across slots."""
     with (
-        running_server(str(server_binary(Path("valkey.log"))), "--cluster-enabled", "yes") as socket,
+        running_server(str(server_binary()), "--cluster-enabled", "yes") as socket,
         RedisClient(unix_socket_path=str(socket), decode_responses=True) as client,
     ):
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -113,6 +114,17 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 @pytest.fixture
 def runs(redis: Redis, settings: Settings) -> RunStore:
     return RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def queue(redis: Redis, settings: Settings) -> RunQueue:
+    return RunQueue(redis, Keys(settings.tenant), "w1", settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def other_queue(redis: Redis, settings: Settings) -> RunQueue:
+    """The same queue as another worker sees it."""
+    return RunQueue(redis, Keys(settings.tenant), "w2", settings.run_ttl_seconds)
 
 
 @pytest.fixture

@@ -19,10 +19,14 @@ A_STEP_WITH_A_FAULT = [{"id": 1, "text": "crash", "expert": "general"}]
 
 
 class ScriptedExperts:
-    """An ExpertHost. `say X` says X; `wait` says a word, then nothing until `released`; `fail` and `crash` raise."""
+    """An ExpertHost. `say X` says X; `wait` says a word, then nothing until `released`; `fail` and `crash` raise.
+
+    `closed` is set when an answer that waits was stopped.
+    """
 
     def __init__(self) -> None:
         self.released = asyncio.Event()
+        self.closed = asyncio.Event()
         self.num_asked = 0
         self.prefetched: list[str] = []
         self._pushed: dict[str, ExpertProfile] = {}
@@ -51,7 +55,11 @@ class ScriptedExperts:
             raise ZeroDivisionError("it was told to crash")
         if text == "wait":
             yield _piece("waiting ")
-            await self.released.wait()
+            try:
+                await self.released.wait()
+            except (asyncio.CancelledError, GeneratorExit):
+                self.closed.set()
+                raise
         said = "It is " + ", ".join(known.result for known in prompt.inputs) if text == INSTRUCTION else text
         words = said.removeprefix("say ").split(" ")
         for word in words[:-1]:

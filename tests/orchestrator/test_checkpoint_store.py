@@ -16,7 +16,7 @@ from orchestrator.run import RunStatus
 from orchestrator.run_store import RunStore
 from tests.orchestrator import growing_thread
 from tests.orchestrator.echoing_graph import TTL_SECONDS, a_checkpointer, newest, say, thread, words_of
-from tests.orchestrator.records import a_run
+from tests.orchestrator.records import a_run, kept
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -107,11 +107,10 @@ async def test_every_write_keeps_the_whole_thread_longer(saver: Checkpointer, re
 async def test_the_thread_of_a_run_is_kept_as_long_as_the_run(
     saver: Checkpointer, redis: Redis, runs: RunStore
 ) -> None:
-    run = a_run()
-    await runs.create(run)
+    run = await kept(runs, a_run())
     await say(saver, "one", thread_id=run.id)
     assert [await redis.ttl(key) for key in KEYS.of_thread(run.id)] == [-1, -1, -1]
-    await runs.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))
+    await runs.end(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))
     await say(saver, "late", thread_id=run.id)
     lifetimes = [await redis.pttl(key) for key in [*KEYS.of_thread(run.id), KEYS.run(run.id)]]
     assert min(lifetimes) > TTL_SECONDS * 1000

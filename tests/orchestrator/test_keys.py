@@ -16,7 +16,12 @@ def test_the_keys_of_a_run_share_a_hash_tag() -> None:
 
 def test_tenants_share_no_key() -> None:
     other = Keys("other")
-    assert not {*KEYS.of_run("01a2"), KEYS.runs, KEYS.active} & {*other.of_run("01a2"), other.runs, other.active}
+    assert not {*KEYS.of_run("01a2"), KEYS.runs, *KEYS.lanes, KEYS.delayed} & {
+        *other.of_run("01a2"),
+        other.runs,
+        *other.lanes,
+        other.delayed,
+    }
 
 
 @pytest.mark.parametrize("key", KEYS.of_run("01a2"))
@@ -36,14 +41,23 @@ def test_a_thread_may_have_any_id() -> None:
         assert retention_of(key, is_terminal=True) is Retention.FINISHED
 
 
-def test_indexes_are_permanent_and_workers_hold_leases() -> None:
-    assert retention_of(KEYS.runs, is_terminal=False) is Retention.PERMANENT
-    assert retention_of(KEYS.active, is_terminal=False) is Retention.PERMANENT
-    assert retention_of(KEYS.experts_audit, is_terminal=False) is Retention.PERMANENT
-    assert retention_of(KEYS.api_keys, is_terminal=False) is Retention.PERMANENT
-    assert retention_of(KEYS.worker("ab12"), is_terminal=False) is Retention.LEASE
-    assert Retention.LEASE.expires
+def test_indexes_and_queues_are_permanent() -> None:
+    places = [f"{KEYS.concurrency}a.b_1:{kind}" for kind in ("active", "parked")]
+    for key in (KEYS.runs, KEYS.experts_audit, KEYS.api_keys, *KEYS.lanes, KEYS.delayed, *places):
+        assert retention_of(key, is_terminal=False) is Retention.PERMANENT
     assert not Retention.PERMANENT.expires
+
+
+def test_idempotency_keys_are_hashed_and_expire() -> None:
+    key = KEYS.idempotency("any text: {of} a caller")
+    assert re.fullmatch(r"ccoe:\{default\}:idempotency:[0-9a-f]{64}", key)
+    assert retention_of(key, is_terminal=False) is Retention.RECENT
+    assert Retention.RECENT.expires
+
+
+def test_what_a_script_of_the_queue_touches_shares_a_hash_tag() -> None:
+    keys = [*KEYS.lanes, KEYS.delayed, KEYS.runs, KEYS.concurrency, KEYS.idempotency("a")]
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in keys} == {"default"}
 
 
 @pytest.mark.parametrize("key", ["ccoe:stray", "ccoe:{default/01a2}:notes", "other:{default}:runs", "ccoe:{default}:x"])

@@ -6,29 +6,28 @@ import pytest
 
 from graphs.events import Answered, Planned, StepFinished, StepResult, StepToken
 from graphs.plan import Plan, Step
-from orchestrator.errors import RunEndedError
+from orchestrator.errors import LeaseLostError, RunEndedError
 from orchestrator.recorder import Recorder
 from orchestrator.run import Run, Usage
 from orchestrator.run_store import RunStore
 from orchestrator.trace_store import TraceStore
 from tests.orchestrator.conditions import until
-from tests.orchestrator.records import a_run
+from tests.orchestrator.records import a_run, claimed, kept
 
 pytestmark = pytest.mark.usefixtures("server")
 
+ANSWERED = Answered(answer="48", source="joiner")
 PLAN = Plan(steps=(Step(id=1, text="a", expert="x"), Step(id=2, text="b", expert="x")))
 
 
 @pytest.fixture
 async def run(runs: RunStore) -> Run:
-    run = a_run()
-    await runs.create(run)
-    return run
+    return await kept(runs, a_run())
 
 
 @pytest.fixture
-def recorder(run: Run, runs: RunStore, traces: TraceStore) -> Recorder:
-    return Recorder(run, runs, traces)
+async def recorder(run: Run, runs: RunStore) -> Recorder:
+    return Recorder(await claimed(runs, run))
 
 
 async def test_tokens_are_grouped_by_step_and_nothing_is_lost(recorder: Recorder, traces: TraceStore, run: Run) -> None:
@@ -60,8 +59,8 @@ async def test_tokens_stand_before_what_follows_them(recorder: Recorder, traces:
 async def test_concurrent_steps_lose_nothing(recorder: Recorder, traces: TraceStore, run: Run) -> None:
     results = [StepResult(id=k, status="success") for k in range(1, 40)]
     await asyncio.gather(*(recorder.emit(StepFinished(result=result)) for result in results))
-    kept = [entry.event.result for entry in await traces.read(run.id) if isinstance(entry.event, StepFinished)]
-    assert sorted(result.id for result in kept) == [result.id for result in results]
+    results_kept = [entry.event.result for entry in await traces.read(run.id) if isinstance(entry.event, StepFinished)]
+    assert sorted(result.id for result in results_kept) == [result.id for result in results]
 
 
 async def test_record_usage_and_times_follow_the_events(recorder: Recorder, runs: RunStore, run: Run) -> None:
@@ -69,8 +68,8 @@ async def test_record_usage_and_times_follow_the_events(recorder: Recorder, runs
     await recorder.emit(Planned(plan=PLAN, num_prompt_tokens=7, num_output_tokens=20, seconds=1.5))
     await recorder.emit(StepFinished(result=result))
     await recorder.emit(Answered(answer="48", source="joiner", num_output_tokens=3, seconds=0.25))
-    kept = await runs.get(run.id)
-    assert (kept.plan, kept.steps, kept.answer) == (PLAN, {1: result}, "48")
+    record = await runs.get(run.id)
+    assert (record.plan, record.steps, record.answer) == (PLAN, {1: result}, "48")
     assert recorder.usage == Usage(num_prompt_tokens=12, num_output_tokens=25)
     timings = recorder.timings
     assert (timings.plan, timings.steps, timings.answer) == (1.5, {1: 0.5}, 0.25)
@@ -94,3 +93,39 @@ async def test_tokens_too_stop_a_run_that_was_ended(recorder: Recorder, runs: Ru
         return False
 
     await until(is_refused, "a failed write reaches the one who emits", seconds=5)
+
+
+async def test_a_late_writer_is_refused(recorder: Recorder, runs: RunStore, traces: TraceStore, run: Run) -> None:
+    await recorder.begin()
+    await claimed(runs, run, "w2")
+    for event in (Planned(plan=PLAN), StepFinished(result=StepResult(id=1, status="success")), ANSWERED):
+        with pytest.raises(LeaseLostError, match="claim 1"):
+            await recorder.emit(event)
+    record = await runs.get(run.id)
+    assert (record.plan, record.steps, record.answer) == (None, {}, None)
+    assert len(await traces.read(run.id)) == 1
+
+
+async def test_what_an_earlier_worker_wrote_counts_and_is_not_written_again(
+    recorder: Recorder, runs: RunStore, traces: TraceStore, run: Run
+) -> None:
+    events = [
+        Planned(plan=PLAN, num_prompt_tokens=7, seconds=1.5),
+        StepFinished(result=StepResult(id=1, status="success", num_prompt_tokens=5, seconds=0.5)),
+    ]
+    for event in events:
+        await recorder.emit(event)
+    claim = await claimed(runs, run, "w2")
+    assert claim.planned == events[0]
+    second = Recorder(claim)
+    await second.begin()
+    for event in (*events, StepFinished(result=StepResult(id=2, status="success", num_prompt_tokens=1))):
+        await second.emit(event)
+    assert [entry.event.type for entry in await traces.read(run.id)] == [
+        "planned",
+        "step_finished",
+        "run_started",
+        "step_finished",
+    ]
+    assert second.usage.num_prompt_tokens == 13
+    assert (second.timings.plan, second.timings.steps[1]) == (1.5, 0.5)

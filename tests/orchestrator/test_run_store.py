@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from graphs.events import StepResult
+from graphs.events import Answered, Planned, StepFinished, StepResult
 from graphs.plan import Plan, Step
 from orchestrator.errors import RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished
-from orchestrator.run import RunError, RunStatus, Timings, Usage
+from orchestrator.run import Run, RunStatus
 from orchestrator.run_store import RunStore
 from tests.orchestrator.conftest import check_keys
-from tests.orchestrator.records import a_run
+from tests.orchestrator.records import a_run, claimed, kept
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -23,87 +23,54 @@ PLAN = Plan(
 )
 
 
+async def listed(runs: RunStore, redis: Redis, run: Run) -> None:
+    await kept(runs, run)
+    await redis.zadd(runs.keys.runs, {run.id: run.created.timestamp()})
+
+
 async def test_a_record_comes_back_as_it_was(runs: RunStore) -> None:
-    run = a_run()
-    await runs.create(run)
+    run = await kept(runs, a_run(priority="high", concurrency={"key": "shop", "limit": 2}))
     assert await runs.get(run.id) == run
 
 
 async def test_plan_steps_and_answer_are_kept(runs: RunStore) -> None:
-    run = a_run()
-    await runs.create(run)
-    await runs.start(run.id, NOW)
-    await runs.save_plan(run.id, PLAN)
+    writer = await claimed(runs, await kept(runs, a_run()))
     results = {k: StepResult(id=k, status="success", result=str(k), token_ids=(k, 7)) for k in (11, 2, 1)}
+    await writer.append_plan(Planned(plan=PLAN))
     for result in results.values():
-        await runs.save_step(run.id, result)
-    await runs.save_answer(run.id, 'It is "2"')
-    kept = await runs.get(run.id)
-    assert (kept.status, kept.started, kept.plan, kept.answer) == (RunStatus.RUNNING, NOW, PLAN, 'It is "2"')
-    assert list(kept.steps.items()) == [(1, results[1]), (2, results[2]), (11, results[11])]
+        await writer.append_step(StepFinished(result=result))
+    await writer.append_answer(Answered(answer='It is "2"', source="joiner"))
+    run = await runs.get(writer.run.id)
+    assert (run.status, run.worker, run.plan, run.answer) == (RunStatus.RUNNING, "w1", PLAN, 'It is "2"')
+    assert run.started is not None
+    assert list(run.steps.items()) == [(1, results[1]), (2, results[2]), (11, results[11])]
 
 
-async def test_the_end_is_written_at_once(runs: RunStore, redis: Redis) -> None:
+async def test_each_claim_has_a_higher_fence(runs: RunStore) -> None:
+    run = await kept(runs, a_run())
+    claims = await asyncio.gather(*(claimed(runs, run, f"w{k}") for k in range(5)))
+    assert sorted(claim.run.fence for claim in claims) == [1, 2, 3, 4, 5]
+    assert (await runs.get(run.id)).attempts == 5
+    first = (await runs.get(run.id)).started
+    await claimed(runs, run)
+    assert (await runs.get(run.id)).started == first
+
+
+async def test_a_run_that_is_not_listed_is_left_to_expire(runs: RunStore, redis: Redis) -> None:
+    """Whoever dies between the record and the queue leaves nothing for ever."""
     run = a_run()
-    await runs.create(run)
-    error = RunError(type="no_answer", message="why", remedy="what")
-    final = RunFinished(
-        run_id=run.id,
-        status=RunStatus.ERROR,
-        error=error,
-        usage=Usage(num_prompt_tokens=3),
-        timings=Timings(steps={1: 0.5}, total=2.0),
-    )
-    assert await runs.finish(final) is RunStatus.ERROR
-    kept = await runs.get(run.id)
-    assert (kept.status, kept.error, kept.usage, kept.timings) == (final.status, error, final.usage, final.timings)
-    assert kept.finished is not None
-    assert await redis.xlen(runs.keys.events(run.id)) == 1
-    assert await runs.active() == []
-
-
-async def test_terminal_is_final(runs: RunStore, redis: Redis) -> None:
-    run = a_run()
-    await runs.create(run)
-    await runs.finish(RunFinished(run_id=run.id, status=RunStatus.CANCELLED))
-    before = await runs.get(run.id)
-    assert await runs.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS)) is RunStatus.CANCELLED
-    assert await runs.start(run.id, NOW) is RunStatus.CANCELLED
-    for late in (
-        runs.save_plan(run.id, PLAN),
-        runs.save_step(run.id, StepResult(id=1, status="success")),
-        runs.save_answer(run.id, "late"),
-    ):
-        with pytest.raises(RunEndedError):
-            await late
-    assert await runs.get(run.id) == before
-    assert not await redis.exists(runs.keys.steps(run.id))
-    assert await redis.xlen(runs.keys.events(run.id)) == 1
-
-
-async def test_of_many_endings_one_wins(runs: RunStore) -> None:
-    run = a_run()
-    await runs.create(run)
-    wanted = [RunStatus.SUCCESS, RunStatus.ERROR, RunStatus.CANCELLED] * 4
-    seen = await asyncio.gather(*(runs.finish(RunFinished(run_id=run.id, status=status)) for status in wanted))
-    assert len(set(seen)) == 1
-    assert (await runs.get(run.id)).status is seen[0]
-
-
-async def test_a_live_run_never_expires_and_an_ended_one_does(runs: RunStore, redis: Redis) -> None:
-    run = a_run()
-    await runs.create(run)
-    await runs.save_step(run.id, StepResult(id=1, status="success"))
-    assert await redis.ttl(runs.keys.run(run.id)) == -1
-    await runs.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))
-    for key in (runs.keys.run(run.id), runs.keys.steps(run.id), runs.keys.events(run.id)):
-        assert 0 < await redis.ttl(key) <= 30 * 24 * 3600
+    await runs.create(run, {"1.1.0.0:ab": "{}"})
+    assert await redis.ttl(runs.keys.run(run.id)) > 0
+    assert await redis.ttl(runs.keys.memo(run.id)) > 0
+    await claimed(runs, run)  # it was listed after all
+    assert await redis.ttl(runs.keys.run(run.id)) == await redis.ttl(runs.keys.memo(run.id)) == -1
+    await runs.drop(run.id)
+    assert await redis.keys() == []
 
 
 async def test_the_check_of_keys_sees_a_stray_key_and_a_missing_ttl(runs: RunStore, redis: Redis) -> None:
-    run = a_run()
-    await runs.create(run)
-    await runs.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))
+    run = await kept(runs, a_run())
+    await runs.cancel(run.id, "no longer needed")
     await redis.persist(runs.keys.events(run.id))
     with pytest.raises(AssertionError, match="finished"):
         await check_keys(redis)
@@ -114,10 +81,10 @@ async def test_the_check_of_keys_sees_a_stray_key_and_a_missing_ttl(runs: RunSto
     await redis.delete("stray")
 
 
-async def test_the_newest_come_first(runs: RunStore) -> None:
+async def test_the_newest_come_first(runs: RunStore, redis: Redis) -> None:
     made = [a_run(f"task {k}").model_copy(update={"created": NOW + timedelta(seconds=k)}) for k in range(5)]
     for run in made:
-        await runs.create(run)
+        await listed(runs, redis, run)
     assert [run.task for run in await runs.newest(3)] == ["task 4", "task 3", "task 2"]
     assert len(await runs.newest(50)) == 5
 
@@ -125,7 +92,7 @@ async def test_the_newest_come_first(runs: RunStore) -> None:
 async def test_an_expired_run_leaves_the_index(runs: RunStore, redis: Redis) -> None:
     made = [a_run(f"task {k}").model_copy(update={"created": NOW + timedelta(seconds=k)}) for k in range(3)]
     for run in made:
-        await runs.create(run)
+        await listed(runs, redis, run)
     await redis.delete(runs.keys.run(made[1].id))
     assert [run.task for run in await runs.newest(2)] == ["task 2", "task 0"]
     assert await redis.zcard(runs.keys.runs) == 2
@@ -137,14 +104,29 @@ async def test_a_run_that_is_not_there(runs: RunStore, run_id: str) -> None:
         await runs.get(run_id)
     assert "ccoe runs list" in caught.value.remedy
     with pytest.raises(RunNotFoundError):
-        await runs.finish(RunFinished(run_id=run_id, status=RunStatus.ERROR))
+        await runs.cancel(run_id, "no longer needed")
 
 
-async def test_cancel_ends_a_run_once(runs: RunStore) -> None:
-    run = a_run()
-    await runs.create(run)
+async def test_cancel_is_a_record_and_final(runs: RunStore, redis: Redis) -> None:
+    """It holds with no worker listening; the figures of the steps so far are in the record."""
+    run = await kept(runs, a_run())
+    writer = await claimed(runs, run)
+    await writer.append_step(StepFinished(result=StepResult(id=1, status="success", num_output_tokens=4, seconds=0.5)))
     cancelled = await runs.cancel(run.id, "no longer needed")
     assert cancelled.status is RunStatus.CANCELLED
     assert cancelled.error is not None and cancelled.error.message == "no longer needed"
+    assert (cancelled.usage.num_output_tokens, cancelled.timings.steps) == (4, {1: 0.5})
+    assert await redis.xlen(runs.keys.events(run.id)) == 2
     with pytest.raises(RunEndedError):
         await runs.cancel(run.id, "again")
+    assert await runs.claim(run.id, "w2") is None
+    assert await runs.get(run.id) == cancelled
+
+
+async def test_of_many_endings_one_wins(runs: RunStore) -> None:
+    run = await kept(runs, a_run())
+    writer = await claimed(runs, run)
+    endings = [writer.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS)) for _ in range(3)]
+    cancels = [runs.cancel(run.id, "no longer needed") for _ in range(3)]
+    seen = await asyncio.gather(*endings, *cancels, return_exceptions=True)
+    assert sum(isinstance(error, RunEndedError) for error in seen) == 5

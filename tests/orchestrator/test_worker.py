@@ -1,32 +1,216 @@
-"""A worker that died leaves runs behind; others end them."""
+"""Several workers, one queue: each run exactly once, whoever dies."""
+
+import asyncio
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from orchestrator.run import RunStatus
+from orchestrator.heartbeat import Heartbeat
+from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_url
+from orchestrator.run import Run, RunStatus, Scheduling
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
-from orchestrator.worker import Worker, end_abandoned_runs
-from tests.orchestrator.records import a_run
+from orchestrator.settings import Settings
+from orchestrator.trace_store import TraceStore
+from orchestrator.worker import Worker
+from tests.orchestrator.conditions import until
+from tests.orchestrator.ledger_experts import executions
+from tests.orchestrator.processes import line_with, process
+from tests.orchestrator.records import a_run, kept
+from tests.orchestrator.test_execution import Perform
 
 pytestmark = pytest.mark.usefixtures("server")
 
 
-async def test_runs_of_the_dead_are_ended_and_those_of_the_living_are_not(redis: Redis, runs: RunStore) -> None:
-    living, dead = Worker(redis, runs.keys), Worker(redis, runs.keys)
-    await living.beat()
-    kept, lost = a_run(worker=living.id), a_run(worker=dead.id)
-    for run in (kept, lost):
-        await runs.create(run)
-    assert await end_abandoned_runs(redis, runs) == [lost.id]
-    ended = await runs.get(lost.id)
-    assert ended.status is RunStatus.ERROR
-    assert ended.error is not None and ended.error.message.startswith("worker died")
-    assert (await runs.get(kept.id)).status is RunStatus.PENDING
+@pytest.fixture
+def perform() -> Perform:
+    return Perform()
 
 
-async def test_a_lease_ends_by_itself_and_at_once_when_the_worker_leaves(redis: Redis, runs: RunStore) -> None:
-    worker = Worker(redis, runs.keys)
-    await worker.beat()
-    assert 0 < await redis.ttl(runs.keys.worker(worker.id)) <= 15
-    await worker.leave()
-    assert not await redis.exists(runs.keys.worker(worker.id))
+@pytest.fixture
+async def worker(settings: Settings, runs: RunStore, queue: RunQueue, perform: Perform) -> AsyncIterator[Worker]:
+    with Heartbeat(redis_url(settings), "w1") as heartbeat:
+        worker = Worker(runs, queue, heartbeat, perform, max_concurrent_runs=2)
+        working = asyncio.create_task(worker.work())
+        yield worker
+        working.cancel()
+        await worker.close()
+
+
+async def put(runs: RunStore, queue: RunQueue, number: int) -> list[Run]:
+    made = [await kept(runs, a_run()) for _ in range(number)]
+    for run in made:
+        await queue.put(run, Scheduling())
+    return made
+
+
+async def until_running(perform: Perform, number: int) -> None:
+    async def are_running() -> bool:
+        return perform.num_running == number
+
+    await until(are_running, f"{number} runs are performed")
+
+
+async def statuses(runs: RunStore, made: list[Run]) -> list[RunStatus]:
+    return [(await runs.get(run.id)).status for run in made]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_only_so_many_at_once_and_the_others_wait_for_any_worker(
+    runs: RunStore, queue: RunQueue, other_queue: RunQueue, perform: Perform
+) -> None:
+    made = await put(runs, queue, 4)
+    await until_running(perform, 2)
+    assert (await statuses(runs, made)).count(RunStatus.PENDING) == 2
+    assert len(await other_queue.take(1, [])) == 1
+    perform.go_on.set()
+
+    async def are_ended() -> bool:
+        return (await statuses(runs, made)).count(RunStatus.ERROR) == 3
+
+    await until(are_ended, "all but the other worker's run have ended")
+
+
+async def test_closing_hands_all_runs_back(
+    runs: RunStore, queue: RunQueue, other_queue: RunQueue, worker: Worker, perform: Perform
+) -> None:
+    made = await put(runs, queue, 3)
+    await until_running(perform, 2)
+    await worker.close()
+    assert await statuses(runs, made) == [RunStatus.PENDING] * 3
+    assert {lease.run_id for lease in await other_queue.take(3, [])} == {run.id for run in made}
+
+
+PLAN_OF_FIVE = [
+    {"id": 1, "text": "say 1", "expert": "math"},
+    {"id": 2, "text": "say 2 then #1", "expert": "math"},
+    {"id": 3, "text": "say 3 then #2", "expert": "math"},
+    {"id": 4, "text": "say 4 then #2", "expert": "math"},
+    {"id": 5, "text": "say #3 and #4", "expert": "general"},
+]
+
+
+async def submitted(redis: Redis, runs: RunStore, task: str) -> Run:
+    """A run with a plan of five steps, in the queue."""
+    run = await kept(runs, a_run(task, is_plan_given=True, plan={"steps": PLAN_OF_FIVE}))
+    await RunQueue(redis, Keys("default"), "nobody", 3600).put(run, Scheduling())
+    return run
+
+
+async def until_done(ledger: Path, number: int) -> None:
+    async def are_done() -> bool:
+        return executions(ledger).total() >= number
+
+    await until(are_done, f"{number} steps are done")
+
+
+class Workers:
+    """Two processes that serve the queue."""
+
+    def __init__(self, by_id: dict[str, Process]) -> None:
+        self._by_id = by_id
+
+    def one_with(self, run: Run) -> Process:
+        assert run.worker is not None
+        return self._by_id[run.worker]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger"
+
+
+@pytest.fixture
+async def workers(ledger: Path) -> AsyncIterator[Workers]:
+    started = [process("ledger_worker", str(ledger), "0.3") for _ in range(2)]
+    async with started[0] as first, started[1] as second:
+        ups = await asyncio.gather(line_with("up", first), line_with("up", second))
+        yield Workers({up.split()[1]: each for up, each in zip(ups, (first, second), strict=True)})
+
+
+async def ended(traces: TraceStore, runs: RunStore, run: Run) -> Run:
+    async with asyncio.timeout(20):
+        async for _ in traces.follow(run.id):
+            pass
+    return await runs.get(run.id)
+
+
+async def test_after_kill_9_another_worker_takes_over_in_five_seconds(
+    redis: Redis, runs: RunStore, traces: TraceStore, workers: Workers, ledger: Path
+) -> None:
+    """What was committed is not done again: of five steps at most the one in flight is done twice."""
+    run = await submitted(redis, runs, "a task")
+    await until_done(ledger, 2)
+    victim = workers.one_with(before := await runs.get(run.id))
+    victim.kill()
+    await victim.wait()
+    killed_at = time.monotonic()
+
+    async def is_taken_over() -> bool:
+        return (await runs.get(run.id)).worker != before.worker
+
+    await until(is_taken_over, "another worker has the run", seconds=5)
+    assert time.monotonic() - killed_at < 5
+    kept_run = await ended(traces, runs, run)
+    assert (kept_run.status, kept_run.fence) == (RunStatus.SUCCESS, 2)
+    assert set(kept_run.steps) == {1, 2, 3, 4, 5}
+    done = executions(ledger)
+    assert len(done) == 5
+    assert done.total() <= 6
+    types = [entry.event.type for entry in await traces.read(run.id)]
+    assert (types.count("planned"), types.count("step_finished"), types.count("run_started")) == (1, 5, 2)
+
+
+async def test_sigterm_hands_runs_to_another_worker_without_an_attempt(
+    redis: Redis, runs: RunStore, traces: TraceStore, workers: Workers, ledger: Path
+) -> None:
+    run = await submitted(redis, runs, "a task")
+    await until_done(ledger, 1)
+    leaving = workers.one_with(await runs.get(run.id))
+    leaving.terminate()
+    async with asyncio.timeout(10):
+        assert await leaving.wait() == 0
+    kept_run = await ended(traces, runs, run)
+    assert (kept_run.status, kept_run.fence) == (RunStatus.SUCCESS, 2)
+    assert kept_run.attempts <= 1
+    assert len(executions(ledger)) == 5
+
+
+async def test_a_worker_that_was_stopped_for_long_finds_its_run_taken_and_stops(
+    redis: Redis, runs: RunStore, traces: TraceStore, workers: Workers, ledger: Path
+) -> None:
+    """SIGSTOP: its late writes are refused, and the run ends as the other worker ends it."""
+    run = await submitted(redis, runs, "a task")
+    await until_done(ledger, 1)
+    sleeper = workers.one_with(await runs.get(run.id))
+    sleeper.send_signal(signal.SIGSTOP)
+
+    async def is_taken_over() -> bool:
+        return (await runs.get(run.id)).fence == 2
+
+    await until(is_taken_over, "the other worker has the run", seconds=10)
+    sleeper.send_signal(signal.SIGCONT)
+    kept_run = await ended(traces, runs, run)
+    assert (kept_run.status, kept_run.fence) == (RunStatus.SUCCESS, 2)
+    ids = [entry.id for entry in await traces.read(run.id)]
+    fences = [int(entry_id.split("-")[0]) for entry_id in ids[:-1]]
+    assert fences == sorted(fences)
+
+
+async def test_two_workers_share_a_queue_and_do_every_run_once(
+    redis: Redis, runs: RunStore, traces: TraceStore, workers: Workers, ledger: Path
+) -> None:
+    assert workers
+    made = [await submitted(redis, runs, f"task {k}") for k in range(12)]
+    kept_runs = [await ended(traces, runs, run) for run in made]
+    assert {run.status for run in kept_runs} == {RunStatus.SUCCESS}
+    assert {run.fence for run in kept_runs} == {1}
+    assert len({run.worker for run in kept_runs}) == 2
+    done = executions(ledger)
+    assert (len(done), done.total()) == (60, 60)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
-from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
+from tests.orchestrator.scripted_experts import A_STEP_THAT_FAILS, A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
 
 
 class Event(NamedTuple):
@@ -63,7 +63,7 @@ async def test_events_come_while_the_run_goes_on(client: httpx.AsyncClient, expe
     async with asyncio.timeout(20), aconnect_sse(client, "GET", f"/api/runs/{run_id}/events") as source:
         async for event in source.aiter_sse():
             seen.append(event.event)
-            if event.event == "step_token":
+            if event.event == "step_token" and not experts.released.is_set():
                 assert (await client.get(f"/api/runs/{run_id}")).json()["status"] == "running"
                 experts.released.set()
     assert seen[-1] == "run_finished"
@@ -77,6 +77,48 @@ async def test_a_run_is_cancelled_once(client: httpx.AsyncClient) -> None:
     assert (again.status_code, again.json()["error"]["type"]) == (409, "run_ended")
     last = json.loads((await followed(client, run_id))[-1].data)
     assert (last["type"], last["status"]) == ("run_finished", "cancelled")
+
+
+async def test_a_request_that_is_repeated_with_its_key_makes_one_run(client: httpx.AsyncClient) -> None:
+    body = {"task": "a task", "plan": TWO_STEPS}
+    first, again = [
+        (await client.post("/api/runs", json=body, headers={"Idempotency-Key": "order 7"})).json() for _ in range(2)
+    ]
+    assert first["id"] == again["id"]
+    other = await client.post("/api/runs", json={"task": "another"}, headers={"Idempotency-Key": "order 7"})
+    assert (other.status_code, other.json()["error"]["type"]) == (422, "run_refused")
+    assert first["id"] in other.json()["error"]["message"]
+    await followed(client, first["id"])
+
+
+async def test_a_run_is_scheduled_as_it_was_asked_for(client: httpx.AsyncClient) -> None:
+    concurrency = {"key": "shop", "limit": 1}
+    body = {"task": "say 1", "priority": "low", "delay_seconds": 3600, "concurrency": concurrency}
+    run = (await client.post("/api/runs", json=body)).json()
+    assert (run["priority"], run["concurrency"], run["status"]) == ("low", concurrency, "pending")
+    cancelled = await client.post(f"/api/runs/{run['id']}/cancel")
+    assert cancelled.json()["status"] == "cancelled"
+
+
+async def test_a_run_is_resumed_and_forked(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="a task", plan=A_STEP_THAT_FAILS)
+    await followed(client, run_id)
+    resumed = await client.post(f"/api/runs/{run_id}/resume")
+    assert (resumed.status_code, resumed.json()["resumed_from"]) == (202, run_id)
+    assert resumed.headers["Location"] == f"/api/runs/{resumed.json()['id']}"
+    await followed(client, resumed.json()["id"])
+
+    forked = await client.post(f"/api/runs/{run_id}/fork", json={"step": 1, "set": {"text": "say 50"}})
+    assert forked.status_code == 202
+    await followed(client, forked.json()["id"])
+    run = (await client.get(forked.headers["Location"])).json()
+    assert (run["status"], run["steps"]["1"]["result"]) == ("success", "50")
+
+    again = await client.post(f"/api/runs/{run['id']}/resume")
+    assert (again.status_code, again.json()["error"]["type"]) == (409, "run_not_resumable")
+    for body, kind in (({"step": 2}, "run_refused"), ({"step": 1, "set": {"expert": "nobody"}}, "invalid_plan")):
+        refused = await client.post(f"/api/runs/{run_id}/fork", json=body)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (422, kind)
 
 
 async def test_the_newest_runs_are_listed(client: httpx.AsyncClient) -> None:
@@ -97,6 +139,10 @@ async def test_the_newest_runs_are_listed(client: httpx.AsyncClient) -> None:
         ({"task": "a task", "plan": {"steps": []}}, "invalid_plan"),
         ({"task": "a task", "thread": "t"}, "request_invalid"),
         ({"task": 7}, "request_invalid"),
+        ({"task": "a task", "priority": "urgent"}, "request_invalid"),
+        ({"task": "a task", "delay_seconds": -1}, "request_invalid"),
+        ({"task": "a task", "concurrency": {"key": "a:b", "limit": 1}}, "request_invalid"),
+        ({"task": "a task", "concurrency": {"key": "ab", "limit": 0}}, "request_invalid"),
     ],
 )
 async def test_bad_input_gets_the_one_error_body(client: httpx.AsyncClient, body: object, kind: str) -> None:

@@ -3,12 +3,10 @@
 import asyncio
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from orchestrator.keys import Keys
-from orchestrator.redis_connection import redis_connection
-from orchestrator.run_store import RunStore
-from orchestrator.settings import Settings
 from tests.orchestrator.processes import ccoe, line_with, process
 from tests.orchestrator.scripted_experts import A_STEP_THAT_FAILS, A_STEP_THAT_WAITS, TWO_STEPS
 
@@ -81,16 +79,39 @@ async def test_sigterm_marks_the_run_and_exits_with_143(tmp_path: Path) -> None:
     assert json.loads((await ccoe("runs", "show", "last", "--json"))[1])["status"] == "cancelled"
 
 
-async def test_a_killed_process_leaves_a_run_that_is_ended_later(tmp_path: Path, settings: Settings) -> None:
-    """kill -9: its Valkey is adopted; once the dead worker's lease is over, its run is marked."""
+async def test_a_killed_process_leaves_a_run_that_the_next_one_finishes(tmp_path: Path) -> None:
+    """kill -9: its Valkey is adopted; when its lease is over, the next worker goes on."""
     async with process("scripted_ccoe", "ask", "a task", "--plan", plan_file(tmp_path, A_STEP_THAT_WAITS)) as asking:
         await line_with("#1 general", asking)
         asking.kill()
         await asking.wait()
     document = json.loads((await ccoe("runs", "show", "last", "--json"))[1])
     assert document["status"] == "running"
-    async with redis_connection(settings) as redis:
-        run = await RunStore(redis, Keys(settings.tenant), 1).get(document["run_id"])
-        assert await redis.expire(Keys(settings.tenant).worker(run.worker), 0)
-    document = json.loads((await ccoe("runs", "show", "last", "--json"))[1])
-    assert (document["status"], document["error"]["type"]) == ("error", "worker_died")
+    async with process("scripted_ccoe", "serve", "--port", "0") as serving:
+        await line_with("serving at", serving)
+        assert (await ccoe("runs", "cancel", document["run_id"]))[0] == 0
+    document = json.loads((await ccoe("runs", "show", document["run_id"], "--json"))[1])
+    assert document["status"] == "cancelled"
+
+
+async def test_a_run_of_a_process_with_its_own_database_is_not_taken_over(tmp_path: Path) -> None:
+    """Nobody else has its database: the next worker ends it with the true reason."""
+    database = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE bikes (model TEXT, price REAL)")
+    plan = plan_file(tmp_path, A_STEP_THAT_WAITS)
+    async with process("scripted_ccoe", "ask", "a task", "--plan", plan, "--database", f"shop={database}") as asking:
+        await line_with("#1 general", asking)
+        asking.kill()
+        await asking.wait()
+    async with process("scripted_ccoe", "serve", "--port", "0") as serving:
+        await line_with("serving at", serving)
+        code, output, _ = await ccoe("runs", "trace", "last", "--json")
+    last = json.loads(output.splitlines()[-1])["event"]
+    assert (code, last["status"], last["error"]["type"]) == (0, "error", "worker_died")
+
+
+async def test_asked_again_with_the_same_key_the_same_run_is_shown(tmp_path: Path) -> None:
+    asked = ["ask", "how many?", "--json", "--plan", plan_file(tmp_path, TWO_STEPS), "--idempotency-key", "order 7"]
+    first, again = [json.loads((await ccoe(*asked))[1]) for _ in range(2)]
+    assert first == again

@@ -1,0 +1,91 @@
+"""A run that goes on from another one: what it is asked, and what of the other's memo it keeps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from graphs.events import Planned, StepResult
+from graphs.plan import Plan, Step
+from orchestrator.claimed_run import PLAN_FIELD
+from orchestrator.errors import RunNotResumableError, RunRefusedError
+from orchestrator.run import Run, RunStatus
+from orchestrator.step_memo import step_of
+
+Memo = Mapping[str, str]
+_EDITABLE = ("text", "expert", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A plan, if there was one, and the executions of steps that are not done again."""
+
+    plan: Plan | None
+    memo: Memo
+
+
+def resumed(run: Run, memo: Memo) -> Continuation:
+    """All that succeeded is kept; what failed or was not reached is done. Raises RunNotResumableError."""
+    if not run.status.is_terminal or run.status is RunStatus.SUCCESS:
+        raise RunNotResumableError(run.id, run.status)
+    return Continuation(run.plan, dict(_successes(memo)))
+
+
+def forked(run: Run, memo: Memo, step_id: int, edits: Mapping[str, str]) -> Continuation:
+    """What succeeded without the step is kept; the step, edited, and what depends on it is done.
+
+    Edits are of the step's `text` and `expert`, or of its `result`: then it is not run, only what depends on it is.
+    Raises RunNotResumableError, RunRefusedError, and ValueError of a step whose text is not valid.
+    """
+    if not run.status.is_terminal:
+        raise RunNotResumableError(run.id, run.status)
+    if run.plan is None or step_id not in {step.id for step in run.plan.steps}:
+        steps = f"steps 1 to {len(run.plan.steps)}" if run.plan else "no plan"
+        raise RunRefusedError(f"run {run.id!r} has {steps}, no step {step_id}", f"see them: ccoe runs show {run.id}")
+    _check(edits)
+    plan = _edited(run.plan, step_id, edits)
+    dropped = _dependents(plan, step_id)
+    kept = {field: text for field, text in _successes(memo) if step_of(field) not in dropped}
+    if planned := memo.get(PLAN_FIELD):
+        kept[PLAN_FIELD] = Planned.model_validate_json(planned).model_copy(update={"plan": plan}).model_dump_json()
+    if "result" in edits:
+        kept |= _given_result(memo, step_id, edits["result"])
+    return Continuation(plan, kept)
+
+
+def _successes(memo: Memo) -> Iterator[tuple[str, str]]:
+    for field, text in memo.items():
+        if field == PLAN_FIELD or StepResult.model_validate_json(text).status == "success":
+            yield field, text
+
+
+def _check(edits: Mapping[str, str]) -> None:
+    if unknown := sorted(set(edits) - set(_EDITABLE)):
+        raise RunRefusedError(f"{', '.join(unknown)} of a step cannot be set", f"set {', '.join(_EDITABLE)}")
+    if "result" in edits and len(edits) > 1:
+        raise RunRefusedError("a step whose result is set is not run", "set its result, or its text and expert")
+
+
+def _edited(plan: Plan, step_id: int, edits: Mapping[str, str]) -> Plan:
+    def edited(step: Step) -> Step:
+        # dependencies that the old text made go with it
+        others = set(step.depends_on) - set(step.references)
+        fields = {"text": step.text, "expert": step.expert, "depends_on": tuple(others), **edits}
+        fields.pop("result", None)
+        return Step.model_validate({"id": step.id, "scores": step.scores if "expert" not in edits else {}, **fields})
+
+    return Plan(steps=tuple(edited(step) if step.id == step_id else step for step in plan.steps))
+
+
+def _dependents(plan: Plan, step_id: int) -> set[int]:
+    """The step and all that need it."""
+    found = {step_id}
+    for step in plan.steps:
+        if found & set(step.depends_on):
+            found.add(step.id)
+    return found
+
+
+def _given_result(memo: Memo, step_id: int, text: str) -> dict[str, str]:
+    fields = [field for field in memo if step_of(field) == step_id]
+    if not fields:
+        raise RunRefusedError(f"step {step_id} was never run, so it has no result to replace", "set its text")
+    return {field: StepResult(id=step_id, status="success", result=text).model_dump_json() for field in fields}

@@ -1,0 +1,153 @@
+"""One run in this process, from its claim to a true end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from graphs.events import EventSink
+from graphs.workflow import RunOutcome
+from orchestrator.claimed_run import ClaimedRun
+from orchestrator.errors import (
+    LeaseLostError,
+    RedisUnavailableError,
+    RunEndedError,
+    RunNotFoundError,
+    RunUnreadableError,
+)
+from orchestrator.events import RunFinished
+from orchestrator.failure import KNOWN_ERRORS, failure_of
+from orchestrator.recorder import Recorder
+from orchestrator.run import Run, RunError, RunStatus
+from orchestrator.run_queue import Lease, RunQueue
+from orchestrator.run_store import RunStore, so_far
+
+Perform = Callable[[ClaimedRun, EventSink], Awaitable[RunOutcome]]
+"""What a run does; events go to the sink."""
+
+LOOK_SECONDS = 0.25
+"""How often an execution looks whether its run is still its own: a cancelled run stops within this time."""
+INSIST_SECONDS = 1.0
+"""A cancelled task is cancelled again after this time: before Python 3.12 asyncio.wait_for may swallow the first."""
+_NOT_OURS = (RunEndedError, RunNotFoundError, LeaseLostError)
+_LOG = logging.getLogger(__name__)
+
+
+class Execution:
+    """Claims the leased run, performs it and settles how it ended."""
+
+    def __init__(self, lease: Lease, runs: RunStore, queue: RunQueue, perform: Perform) -> None:
+        self.lease = lease
+        self._runs = runs
+        self._queue = queue
+        self._perform = perform
+        self._look = asyncio.Event()
+        self._is_handing_back = False
+
+    def hand_back(self) -> None:
+        """Stop, and let another worker go on."""
+        self._is_handing_back = True
+        self._look.set()
+
+    def look(self) -> None:
+        """Look at the record now: somebody has cancelled the run."""
+        self._look.set()
+
+    async def run(self) -> None:
+        """Return when the run has ended or is somebody else's.
+
+        Raises RedisUnavailableError: the lease is to be left, and whoever takes it over finds what was committed.
+        """
+        claimed = await self._claim()
+        if claimed is None:
+            await self._queue.done(self.lease)
+            return
+        recorder = Recorder(claimed)
+        work = asyncio.create_task(self._work(claimed, recorder))
+        work.add_done_callback(lambda _: self._look.set())
+        try:
+            await self._watch(claimed, work)
+        finally:
+            while not work.done():
+                work.cancel()
+                await asyncio.wait({work}, timeout=INSIST_SECONDS)
+        await self._settle(claimed, work, recorder)
+
+    async def _claim(self) -> ClaimedRun | None:
+        run_id = self.lease.run_id
+        try:
+            return await self._runs.claim(run_id, self._queue.worker)
+        except RunUnreadableError as error:
+            await self._runs.end(RunFinished(run_id=run_id, status=RunStatus.ERROR, error=failure_of(error)))
+        return None
+
+    async def _work(self, claimed: ClaimedRun, recorder: Recorder) -> RunOutcome | None:
+        if claimed.run.attempts > claimed.run.max_attempts:
+            return None
+        await recorder.begin()
+        try:
+            return await self._perform(claimed, recorder)
+        finally:
+            await recorder.close()
+
+    async def _watch(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None]) -> None:
+        """Until the work is done, or is no longer ours to do."""
+        while not (work.done() or self._is_handing_back):
+            self._look.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._look.wait()
+            try:
+                await claimed.check()
+            except _NOT_OURS:
+                return
+            except RedisUnavailableError as error:
+                _LOG.warning("run %s goes on unwatched: %s", claimed.run.id, error)
+
+    async def _settle(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
+        try:
+            if work.cancelled():
+                await claimed.hand_back()
+                await self._queue.hand_back(self.lease)
+                return
+            await claimed.finish(_ending(claimed.run, work, recorder))
+        except LeaseLostError as error:
+            _LOG.warning("%s", error)
+            return
+        except (RunEndedError, RunNotFoundError):
+            pass  # somebody has cancelled it
+        await self._queue.done(self.lease)
+
+
+def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> RunFinished:
+    """Raises what stopped the work if that says nothing of the run: Redis is away, or the run is not ours."""
+    error = work.exception()
+    if isinstance(error, (RedisUnavailableError, *_NOT_OURS)):
+        raise error
+    if error is not None:
+        if not isinstance(error, KNOWN_ERRORS):
+            _LOG.error("run %s failed by a fault of the program", run.id, exc_info=error)
+        status, reason = RunStatus.ERROR, failure_of(error)
+    elif (outcome := work.result()) is None:
+        return so_far(run, RunStatus.ERROR, _worn_out(run))
+    else:
+        status, reason = _verdict(run.id, outcome)
+    return RunFinished(run_id=run.id, status=status, error=reason, usage=recorder.usage, timings=recorder.timings)
+
+
+def _verdict(run_id: str, outcome: RunOutcome) -> tuple[RunStatus, RunError | None]:
+    if outcome.status == "success":
+        return RunStatus.SUCCESS, None
+    reasons = "; ".join(f"step {result.id}: {result.error}" for result in outcome.results if result.status == "error")
+    return RunStatus.ERROR, RunError(
+        type="no_answer", message=reasons, remedy="see the steps: ccoe runs show " + run_id
+    )
+
+
+def _worn_out(run: Run) -> RunError:
+    times = "once" if run.max_attempts == 1 else f"{run.max_attempts} times"
+    return RunError(
+        type="worker_died",
+        message=f"the run was taken up {times}, and its worker died each time before another step was finished",
+        remedy=f"see the logs of the workers, then: ccoe runs resume {run.id}",
+    )

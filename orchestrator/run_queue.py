@@ -1,0 +1,103 @@
+"""The runs that wait: Redis Streams by priority, read by all workers of a tenant as one consumer group.
+
+An entry that a worker has taken and not yet acknowledged is its lease. It is renewed by heartbeats; one that has not
+been renewed for `LEASE_SECONDS` is taken by whoever looks next.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+
+from orchestrator.keys import Keys
+from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
+from orchestrator.redis_connection import redis_errors
+from orchestrator.run import Priority, Run, Scheduling
+
+LEASE_SECONDS = 3.0
+_WAIT_MILLISECONDS = 500
+_IDEMPOTENCY_SECONDS = 24 * 3600
+_FORGET_WORKER_SECONDS = 3600
+_LONG_OVER_SECONDS = 10 * LEASE_SECONDS
+_PRIVATE = len(Priority) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to execute a run as long as it is renewed: an entry of a queue, delivered to this worker."""
+
+    lane: str
+    id: str
+    entry: str
+
+    @property
+    def run_id(self) -> str:
+        """The run that is leased."""
+        return cast(str, json.loads(self.entry)["run"])
+
+
+class RunQueue:
+    """The queue as one worker sees it. All methods raise RedisUnavailableError."""
+
+    def __init__(self, redis: Redis, keys: Keys, worker: str, run_ttl_seconds: int) -> None:
+        self.worker = worker
+        self._redis = redis
+        self._keys = keys
+        self._idempotency_seconds = min(_IDEMPOTENCY_SECONDS, run_ttl_seconds)
+        self._put = redis.register_script(PUT)
+        self._take = redis.register_script(TAKE)
+        self._done = redis.register_script(DONE)
+        self._touch = redis.register_script(TOUCH)
+        self._prune = redis.register_script(PRUNE)
+
+    async def put(self, run: Run, scheduling: Scheduling, *, is_private: bool = False) -> tuple[str, Lease | None]:
+        """List a run and let it wait for its turn, once; a private one is leased to this worker and never waits.
+
+        Returns the run that holds: another one if the idempotency key was used before.
+        """
+        lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
+        concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
+        entry = json.dumps({"run": run.id, "lane": lane, **concurrency})
+        keys = [*self._keys.lanes, self._keys.delayed, self._keys.runs]
+        if scheduling.idempotency_key is not None:
+            keys.append(self._keys.idempotency(scheduling.idempotency_key))
+        delay = int(scheduling.delay_seconds * 1000)
+        order = [entry, run.id, run.created.timestamp(), delay, self.worker, self._idempotency_seconds]
+        async with redis_errors():
+            run_id, lease_id = await self._put(keys=keys, args=order)
+        return run_id, Lease(self._keys.lanes[-1], lease_id, entry) if lease_id else None
+
+    async def take(self, count: int, held: list[Lease]) -> list[Lease]:
+        """Up to `count` runs: first those whose lease is over, then by priority. Those in `held` stay as they are."""
+        names = [lease.lane + lease.id for lease in held]
+        arguments = [self.worker, count, int(LEASE_SECONDS * 1000), self._keys.concurrency, *names]
+        async with redis_errors():
+            taken = await self._take(keys=[*self._keys.lanes, self._keys.delayed], args=arguments)
+        return [Lease(*entry) for entry in cast(list[tuple[str, str, str]], taken)]
+
+    async def wait(self) -> None:
+        """Return when something is put into the queue, and after half a second anyway."""
+        async with redis_errors():
+            await self._redis.xread(dict.fromkeys(self._keys.lanes[:-1], "$"), count=1, block=_WAIT_MILLISECONDS)
+
+    async def done(self, lease: Lease) -> None:
+        """The run has ended: its entry goes, and the next run of its concurrency key gets its place."""
+        arguments = [lease.id, lease.entry, self._keys.concurrency]
+        async with redis_errors():
+            await self._done(keys=[lease.lane, *self._keys.lanes], args=arguments)
+
+    async def hand_back(self, lease: Lease) -> None:
+        """Let the next worker that looks have the run at once."""
+        async with redis_errors():
+            await self._touch(keys=[lease.lane], args=[self.worker, int(_LONG_OVER_SECONDS * 1000), lease.id])
+
+    async def enter(self) -> None:
+        """Forget workers that have been gone for long and have left nothing."""
+        async with redis_errors():
+            await self._prune(keys=self._keys.lanes, args=["", _FORGET_WORKER_SECONDS * 1000])
+
+    async def leave(self) -> None:
+        """Forget this worker if it has nothing left."""
+        async with redis_errors():
+            await self._prune(keys=self._keys.lanes, args=[self.worker, _FORGET_WORKER_SECONDS * 1000])
