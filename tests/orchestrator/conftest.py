@@ -62,7 +62,7 @@ def server(request: pytest.FixtureRequest, environment: None, monkeypatch: pytes
 def cluster() -> Generator[Path]:
     """The socket of a cluster of one node that has all slots: it refuses commands and scripts across slots."""
     with (
-        running_server(str(server_binary()), "--cluster-enabled", "yes") as socket,
+        running_server(str(server_binary()), "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as socket,
         RedisClient(unix_socket_path=str(socket), decode_responses=True) as client,
     ):
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -85,6 +85,13 @@ def running_server(binary: str, *options: str) -> Generator[Path]:
                 yield socket
             finally:
                 process.terminate()
+
+
+def free_port() -> int:
+    """Without one of its own, clusters of several tests at a time would want the same."""
+    with socket_module.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for_socket(path: Path, seconds: float = 20.0) -> None:
