@@ -1,13 +1,16 @@
 """The calculator: an expression or a short program, computed exactly and checked against the step's numbers."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from graphs.errors import ToolError
 from graphs.numbers import plain, written_numbers
 from graphs.plan import REFERENCE
 from graphs.protocols import Constraint, ToolResult
-from graphs.tools.arithmetic import compute, format_number
+from graphs.tools.arithmetic import Computed, compute, format_number
+from graphs.tools.invocation import text_arguments
 
 MAX_LINES = 6
 NUMBER_WORDS = {
@@ -29,6 +32,9 @@ class Calculator:
     """Computes what an expert wrote. Exact: fractions, no binary noise."""
 
     name = "calculator"
+    description = "computes an arithmetic expression or program exactly"
+    arguments = text_arguments("expression", "such as (2.7 * 20) + 3, or lines that assign names and a last value")
+    max_seconds = 5.0
 
     def recognises(self, text: str) -> bool | None:
         """Whether the text asks how many or how much with two numbers or results; None for fewer, if there is one."""
@@ -52,11 +58,7 @@ class Calculator:
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The value of the call, with a warning for each number left out or made up. Raises ToolError."""
-        try:
-            computed = compute(call)
-        except ValueError as error:
-            reason = f"cannot compute {call!r}: {error}"
-            raise ToolError(self.name, reason, "state the numbers and what to do with them") from error
+        computed = self._computed(call)
         allowed = {Fraction(number) for number in _allowed(step)}
         unused = [number for number in _required(step) if Fraction(number) not in computed.literals]
         invented = sorted(computed.literals - allowed)
@@ -67,6 +69,17 @@ class Calculator:
         if not _in_digits(step) and not _in_words(step):
             warnings.append("the step names no numbers")
         return ToolResult(format_number(computed.value), warnings=tuple(warnings))
+
+    async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
+        """The value of the expression. Raises ToolError."""
+        return ToolResult(format_number(self._computed(str(arguments["expression"])).value))
+
+    def _computed(self, program: str) -> Computed:
+        try:
+            return compute(program)
+        except ValueError as error:
+            reason = f"cannot compute {program!r}: {error}"
+            raise ToolError(self.name, reason, "state the numbers and what to do with them") from error
 
 
 def calculation_grammar(numbers: tuple[str, ...]) -> str:
