@@ -40,7 +40,7 @@ async def invoke(tool: Tool, arguments: object) -> ToolResult:
     return _bounded(result)
 
 
-def argument_faults(schema: Mapping[str, Any], arguments: object) -> list[str]:
+def argument_faults(schema: Mapping[str, Any], arguments: Any) -> list[str]:
     """What in the arguments does not fit the JSON Schema, each with its place. References lead nowhere outside."""
     validator = validator_for(schema, Draft202012Validator)(schema, registry=Registry())
     try:
@@ -66,7 +66,7 @@ class JsonTool(ABC):
     def __init__(self, name: str, description: str, arguments: Mapping[str, Any], max_seconds: float) -> None:
         """Raises ToolError if the schema is none."""
         try:
-            validator_for(arguments, Draft202012Validator).check_schema(arguments)
+            validator_for(arguments, Draft202012Validator).check_schema(dict(arguments))
         except SchemaError as error:
             raise ToolError(name, f"its arguments have no valid JSON Schema: {error.message}", "correct it") from error
         self.name = name

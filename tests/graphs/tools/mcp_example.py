@@ -38,6 +38,7 @@ def wait(path: str) -> str:
 @server.tool()
 def header(context: Context) -> str:
     request = context.request_context.request
+    assert request is not None
     return str(request.headers.get("authorization"))
 
 

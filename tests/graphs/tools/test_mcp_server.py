@@ -115,7 +115,7 @@ async def test_a_call_that_takes_too_long_is_not_sent_twice(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("command", ["no-such-program", "true"])
 async def test_a_program_that_is_no_server_is_an_error_with_its_name(command: str) -> None:
-    with pytest.raises(ToolError, match="example: MCP server: .*; see that it runs"):
+    with pytest.raises(ToolError, match=r"example: MCP server: .*; see that it runs"):
         async with example(lambda: StdioServerParameters(command=command)):
             pass
 
