@@ -28,7 +28,7 @@ from orchestrator.redis_connection import redis_connection, redis_errors
 from orchestrator.run import Run, new_run_id
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
-from orchestrator.tools import configured_tools
+from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.worker import BEAT_SECONDS, Worker, end_abandoned_runs
 
@@ -67,8 +67,8 @@ class Service:
     async def open(cls, settings: Settings, open_experts: OpenExperts) -> AsyncGenerator[Self]:
         """Redis, tools and experts, in this order; runs that are left at the end are marked as cancelled."""
         async with redis_connection(settings) as redis:
-            tools = configured_tools(settings)
-            async with open_experts(settings) as experts:
+            tools_file = settings.read_tools()
+            async with open_tools(settings, tools_file) as tools, open_experts(settings) as experts:
                 service = cls(settings, redis, experts, tools)
                 await service._worker.beat()
                 await end_abandoned_runs(redis, service.runs)
@@ -81,6 +81,11 @@ class Service:
                         beating.cancel()
                         await asyncio.wait({beating}, timeout=INSIST_SECONDS)
                     await service._leave()
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The configured tools by name."""
+        return self._tools
 
     async def submit(self, task: str | None, plan: object = None) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.

@@ -1,16 +1,100 @@
-"""The tools that steps may call, from the settings."""
+"""The tools that steps may call, by name, from the settings and the tools file."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 
+from mcp import StdioServerParameters
+from pydantic import SecretStr
+
+from experts.sandbox import SandboxLimits, run_program
+from graphs.errors import ToolError
 from graphs.protocols import Tool
 from graphs.tools.calculator import Calculator
+from graphs.tools.http_request import AllowedHost, HttpTool
+from graphs.tools.mcp_server import McpServer, Target, streamable_http
+from graphs.tools.passage_index import Embed, PassageIndex
+from graphs.tools.python_program import PythonTool
+from graphs.tools.search import SearchTool
 from graphs.tools.sql import SqlTool
+from orchestrator.errors import ToolServerError
 from orchestrator.settings import Settings
+from orchestrator.tools_file import HttpSection, McpSection, PythonSection, ToolsFile
+
+_LOG = logging.getLogger(__name__)
 
 
-def configured_tools(settings: Settings) -> Mapping[str, Tool]:
-    """Tools by name; SQL if there is a database. Raises DatabaseError if it cannot be read."""
-    tools: list[Tool] = [Calculator()]
+@asynccontextmanager
+async def open_tools(settings: Settings, file: ToolsFile) -> AsyncGenerator[Mapping[str, Tool]]:
+    """Tools by name, with their MCP servers connected; these end with the context.
+
+    Raises DatabaseError if a database cannot be read, ToolServerError if a server that is not optional does not answer.
+    """
+    tools = {tool.name: tool for tool in _own_tools(settings, file)}
+    async with AsyncExitStack() as servers:
+        for name, section in file.mcp.items():
+            server = await servers.enter_async_context(mcp_server(name, section))
+            try:
+                tools |= {tool.name: tool for tool in await server.tools()}
+            except ToolError as error:
+                if not section.optional:
+                    raise ToolServerError(name, error.reason) from error
+                _LOG.warning("%s; its tools are left out", error)
+        yield tools
+
+
+def mcp_server(name: str, section: McpSection) -> McpServer:
+    """A server of the tools file, not connected yet."""
+
+    def target() -> Target:
+        if section.url is not None:
+            return streamable_http(section.url, _revealed(section.headers))
+        command, *arguments = section.command
+        return StdioServerParameters(command=command, args=arguments, env=_revealed(section.environment))
+
+    return McpServer(name, target, allowed=section.tools, max_seconds=section.max_seconds)
+
+
+def load_embed(settings: Settings) -> Embed:
+    """Vectors by the backbone. This loads torch."""
+    config = import_module("experts.config").BackboneConfig(source=settings.backbone, cache_dir=settings.cache_dir)
+    return import_module("experts.embedding").Embedder.load(config).embed
+
+
+def _own_tools(settings: Settings, file: ToolsFile) -> Iterator[Tool]:
+    yield Calculator()
+    yield SearchTool(
+        PassageIndex(settings.index_path),
+        num_passages=file.search.num_passages,
+        max_seconds=file.search.max_seconds,
+        load_embed=lambda: load_embed(settings),
+    )
+    yield from _sql_tools(settings, file)
+    if file.python.enabled:
+        yield _python_tool(file.python)
+    if file.http.hosts:
+        yield _http_tool(file.http)
+
+
+def _sql_tools(settings: Settings, file: ToolsFile) -> Iterator[Tool]:
+    """SQL over the default database; over each one of the tools file under its own name."""
     if settings.default_database is not None:
-        tools.append(SqlTool(settings.databases[settings.default_database], setting="CCOE_DATABASES"))
-    return {tool.name: tool for tool in tools}
+        yield SqlTool(settings.databases[settings.default_database], setting="CCOE_DATABASES")
+
+
+def _python_tool(section: PythonSection) -> PythonTool:
+    limits = SandboxLimits(section.max_seconds, section.max_bytes, section.max_output_bytes)
+    return PythonTool(lambda program: run_program(program, limits), 2 * section.max_seconds)
+
+
+def _http_tool(section: HttpSection) -> HttpTool:
+    hosts = [
+        AllowedHost(host.name, host.methods, headers=_revealed(host.headers), is_private=host.private)
+        for host in section.hosts
+    ]
+    return HttpTool(hosts, max_seconds=section.max_seconds, max_bytes=section.max_bytes)
+
+
+def _revealed(secrets: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: secret.get_secret_value() for name, secret in secrets.items()}
