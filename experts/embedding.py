@@ -26,13 +26,17 @@ class Embedder:
         return cls(load_backbone(config))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """`[num_texts, hidden]`, float32. Special tokens in a text are read as text."""
-        tokenize = self._backbone.tokenizer
+        """`[num_texts, hidden]`, float32. Special tokens in a text are read as text.
+
+        The first token, on which all others rest whatever it is (Xiao et al. 2023, arXiv 2309.17453), is one that does
+        not count; those that do count alike, whatever their length.
+        """
+        tokenize, first = self._backbone.tokenizer, min(self._backbone.eos_token_ids)
         ids = [tokenize(text, add_special_tokens=False, split_special_tokens=True).input_ids for text in texts]
-        eos = min(self._backbone.eos_token_ids)
-        rows = [EncodedRow(tuple(one[:MAX_TOKENS]) or (eos,), 0) for one in ids]
+        rows = [EncodedRow((first, *(one[:MAX_TOKENS] or [first])), 0) for one in ids]
         found = np.zeros((len(rows), self._backbone.model.config.hidden_size), dtype=np.float32)
         for group, outputs in computed_batches(self._backbone, rows, batches(rows, _MAX_BATCH_TOKENS)):
             for index, output in zip(group, outputs, strict=True):
-                found[index] = output.float().mean(dim=0).numpy()
+                tokens = output[1:].float()
+                found[index] = (tokens / tokens.norm(dim=1, keepdim=True)).mean(dim=0).numpy()
         return found

@@ -12,6 +12,7 @@ from experts.sandbox import SandboxLimits, run_program
 from graphs.errors import ToolError
 from graphs.protocols import Tool
 from graphs.tools.calculator import Calculator
+from graphs.tools.database import open_database
 from graphs.tools.http_request import AllowedHost, HttpTool
 from graphs.tools.mcp_server import McpServer, Target, streamable_http
 from graphs.tools.passage_index import Embed, PassageIndex
@@ -78,9 +79,17 @@ def _own_tools(settings: Settings, file: ToolsFile) -> Iterator[Tool]:
 
 
 def _sql_tools(settings: Settings, file: ToolsFile) -> Iterator[Tool]:
-    """SQL over the default database; over each one of the tools file under its own name."""
+    """`sql` over the default database, else over the first of the tools file; `sql.NAME` over each of that."""
     if settings.default_database is not None:
         yield SqlTool(settings.databases[settings.default_database], setting="CCOE_DATABASES")
+    is_first = settings.default_database is None
+    for name, url in file.sql.databases.items():
+        setting = f"sql.databases.{name} in the tools file"
+        database = open_database(url.get_secret_value(), setting)
+        for tool_name in ("sql", f"sql.{name}") if is_first else (f"sql.{name}",):
+            limits = {"max_rows": file.sql.max_rows, "max_seconds": file.sql.max_seconds}
+            yield SqlTool(database, setting=setting, name=tool_name, **limits)
+        is_first = False
 
 
 def _python_tool(section: PythonSection) -> PythonTool:

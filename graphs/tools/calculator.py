@@ -1,5 +1,6 @@
 """The calculator: an expression or a short program, computed exactly and checked against the step's numbers."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -11,6 +12,7 @@ from graphs.plan import REFERENCE
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import Computed, compute, format_number
 from graphs.tools.invocation import text_arguments
+from graphs.tools.quantities import Quantities, has_units
 
 MAX_LINES = 6
 NUMBER_WORDS = {
@@ -29,12 +31,15 @@ _IN_NAMES = re.compile(r"\b[A-Za-z]+\d+\w*")
 
 
 class Calculator:
-    """Computes what an expert wrote. Exact: fractions, no binary noise."""
+    """Computes what an expert wrote. Exact: fractions, no binary noise. With units only where it is called directly."""
 
     name = "calculator"
-    description = "computes an arithmetic expression or program exactly"
-    arguments = text_arguments("expression", "such as (2.7 * 20) + 3, or lines that assign names and a last value")
+    description = "computes an arithmetic expression exactly, with units too"
+    arguments = text_arguments("expression", "such as (2.7 * 20) + 3, lines that assign names, 3 km / 20 min in km/h")
     max_seconds = 5.0
+
+    def __init__(self) -> None:
+        self._quantities = Quantities()
 
     def recognises(self, text: str) -> bool | None:
         """Whether the text asks how many or how much with two numbers or results; None for fewer, if there is one."""
@@ -72,14 +77,23 @@ class Calculator:
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """The value of the expression. Raises ToolError."""
-        return ToolResult(format_number(self._computed(str(arguments["expression"])).value))
+        expression = str(arguments["expression"])
+        if not has_units(expression):
+            return ToolResult(format_number(self._computed(expression).value))
+        try:
+            return ToolResult(await asyncio.to_thread(self._quantities.compute, expression))
+        except ValueError as error:
+            raise self._error(expression, error) from error
 
     def _computed(self, program: str) -> Computed:
         try:
             return compute(program)
         except ValueError as error:
-            reason = f"cannot compute {program!r}: {error}"
-            raise ToolError(self.name, reason, "state the numbers and what to do with them") from error
+            raise self._error(program, error) from error
+
+    def _error(self, program: str, error: ValueError) -> ToolError:
+        reason = f"cannot compute {program!r}: {error}"
+        return ToolError(self.name, reason, "state the numbers and what to do with them")
 
 
 def calculation_grammar(numbers: tuple[str, ...]) -> str:

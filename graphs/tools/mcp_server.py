@@ -19,6 +19,8 @@ from graphs.tools.invocation import JsonTool
 Target = StdioServerParameters | AbstractAsyncContextManager[Any]
 """A program to start, or an open way to a server."""
 
+CONNECT_SECONDS = 30.0
+"""A program may have much to load before it answers."""
 MAX_TOOLS = 1_000
 MAX_DESCRIPTION_CHARS = 1_000
 _CALL_ERRORS = (MCPError, InputRequiredRoundsExceededError, ValidationError, RuntimeError, OSError)
@@ -117,17 +119,17 @@ class McpServer:
         opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         self._holder = asyncio.create_task(self._hold(opened, self._leave))
-        await asyncio.wait({self._holder, opened}, timeout=self.max_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({self._holder, opened}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if opened.done():
             return opened.result()
         is_late = not self._holder.done()
         failure = None if is_late else self._holder.exception()
         await self._disconnect()
-        raise self._error(f"no answer within {self.max_seconds:g} s" if is_late else _reason(failure)) from failure
+        raise self._error(f"no answer within {CONNECT_SECONDS:g} s" if is_late else _reason(failure)) from failure
 
     async def _hold(self, opened: asyncio.Future[Client], leave: asyncio.Event) -> None:
         """Open and close the client in one task, as its cancel scopes demand."""
-        async with Client(self._target(), read_timeout_seconds=self.max_seconds) as client:
+        async with Client(self._target(), read_timeout_seconds=CONNECT_SECONDS) as client:
             opened.set_result(client)
             await leave.wait()
 
@@ -152,8 +154,9 @@ class McpTool(JsonTool):
 
     def __init__(self, server: McpServer, tool: str, description: str, arguments: Mapping[str, Any]) -> None:
         """Raises ToolError if the server gives no valid schema."""
-        # to connect anew, to ask whether it lives and to call: each has the server's time
-        super().__init__(f"{server.name}.{tool}", description, arguments, 2 * server.max_seconds)
+        # to ask whether it lives, to connect anew and to call
+        max_seconds = 2 * server.max_seconds + CONNECT_SECONDS
+        super().__init__(f"{server.name}.{tool}", description, arguments, max_seconds)
         self._server = server
         self._tool = tool
 

@@ -197,13 +197,12 @@ def _by_words(connection: sqlite3.Connection, query: str) -> list[int]:
 
 
 def _by_meaning(connection: sqlite3.Connection, vector: np.ndarray) -> list[int]:
-    """By the cosine, after the mean of all passages is taken out: what all have in common tells nothing."""
+    """By the cosine, each coordinate less its mean and by its spread: what all passages have in common tells nothing."""
     rows = connection.execute("SELECT id, embedding FROM passages WHERE embedding IS NOT NULL").fetchall()
     if not rows:
         return []
     known = np.stack([np.frombuffer(row[1], dtype=np.float32) for row in rows])
-    mean = known.mean(axis=0)
-    known, vector = known - mean, vector - mean
-    lengths = np.linalg.norm(known, axis=1) * np.linalg.norm(vector)
-    cosines = known @ vector / np.maximum(lengths, np.finfo(np.float32).tiny)
+    mean, spread = known.mean(axis=0), known.std(axis=0) + np.finfo(np.float32).eps
+    known, vector = (known - mean) / spread, (vector - mean) / spread
+    cosines = known @ vector / np.maximum(np.linalg.norm(known, axis=1), np.finfo(np.float32).eps)
     return [int(rows[i][0]) for i in np.argsort(-cosines, kind="stable")[:_CANDIDATES]]

@@ -106,7 +106,7 @@ async def test_calls_at_once_share_the_connection() -> None:
 
 
 async def test_a_call_that_takes_too_long_is_not_sent_twice(tmp_path: Path) -> None:
-    async with McpServer("example", program, max_seconds=3) as server:
+    async with McpServer("example", program, max_seconds=2) as server:
         tool = next(tool for tool in await server.tools() if tool.name == "example.wait")
         with pytest.raises(ToolError, match="the call of wait failed"):
             await tool.call({"path": str(tmp_path / "calls")})
