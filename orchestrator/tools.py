@@ -87,8 +87,13 @@ def _sql_tools(settings: Settings, file: ToolsFile) -> Iterator[Tool]:
         setting = f"sql.databases.{name} in the tools file"
         database = open_database(url.get_secret_value(), setting)
         for tool_name in ("sql", f"sql.{name}") if is_first else (f"sql.{name}",):
-            limits = {"max_rows": file.sql.max_rows, "max_seconds": file.sql.max_seconds}
-            yield SqlTool(database, setting=setting, name=tool_name, **limits)
+            yield SqlTool(
+                database,
+                setting=setting,
+                name=tool_name,
+                max_rows=file.sql.max_rows,
+                max_seconds=file.sql.max_seconds,
+            )
         is_first = False
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -95,7 +95,7 @@ class SqliteDatabase:
         self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
 
     @contextmanager
-    def reading(self, max_seconds: float) -> Iterator[Reading]:
+    def reading(self, max_seconds: float) -> Generator[Reading]:
         """A connection with a progress handler that ends it in time."""
         deadline = time.monotonic() + max_seconds
         with _errors(deadline, max_seconds), self._engine.connect() as connection:
@@ -129,13 +129,13 @@ class PostgresDatabase:
             raise DatabaseError(self.name, setting, reason)
 
     @contextmanager
-    def reading(self, max_seconds: float) -> Iterator[Reading]:
+    def reading(self, max_seconds: float) -> Generator[Reading]:
         """A read-only transaction of its own."""
         with self._connected(max_seconds) as connection:
             yield _PostgresReading(connection)
 
     @contextmanager
-    def _connected(self, max_seconds: float) -> Iterator[Connection]:
+    def _connected(self, max_seconds: float) -> Generator[Connection]:
         deadline = time.monotonic() + max_seconds
         with _errors(deadline, max_seconds), self._engine.connect() as connection:
             connection.execution_options(postgresql_readonly=True)
@@ -197,7 +197,7 @@ class _PostgresReading:
 
 
 @contextmanager
-def _errors(deadline: float, max_seconds: float) -> Iterator[None]:
+def _errors(deadline: float, max_seconds: float) -> Generator[None]:
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning, SQLAlchemyError) as error:

@@ -70,7 +70,7 @@ def _passages(lines: Iterable[Line], *, has_headings: bool) -> Iterator[Passage]
     """Paragraphs, put together while they fit; a longer one is split at the ends of sentences, then anywhere."""
     heading = ""
     block: list[Line] = []
-    for line in (piece for line in lines for piece in _short(line)):
+    for line in (piece for known in lines for piece in _short(known)):
         found = _HEADING.fullmatch(line.text) if has_headings else None
         num_chars = sum(len(known.text) + 1 for known in block)
         is_full = num_chars + len(line.text) > MAX_PASSAGE_CHARS

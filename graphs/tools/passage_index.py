@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,9 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A passage that was found."""
+    """A passage that was found; its file's name is that below the folder."""
 
+    folder: str
     name: str
     place: str
     heading: str
@@ -107,12 +108,14 @@ class PassageIndex:
             return connection.execute(query).fetchone() is not None
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Generator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
             yield connection
 
 
-_PASSAGE = "SELECT name, place, heading, text FROM passages JOIN files ON files.id = file_id WHERE passages.id = ?"
+_PASSAGE = (
+    "SELECT folder, name, place, heading, text FROM passages JOIN files ON files.id = file_id WHERE passages.id = ?"
+)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -197,7 +200,7 @@ def _by_words(connection: sqlite3.Connection, query: str) -> list[int]:
 
 
 def _by_meaning(connection: sqlite3.Connection, vector: np.ndarray) -> list[int]:
-    """By the cosine, each coordinate less its mean and by its spread: what all passages have in common tells nothing."""
+    """By the cosine, of coordinates less their mean and by their spread: what all have in common tells nothing."""
     rows = connection.execute("SELECT id, embedding FROM passages WHERE embedding IS NOT NULL").fetchall()
     if not rows:
         return []

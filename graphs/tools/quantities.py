@@ -56,7 +56,8 @@ class Quantities:
 
     @cached_property
     def _units(self) -> Any:
-        return UnitRegistry(non_int_type=Fraction, autoconvert_offset_to_baseunit=True)
+        exact: Any = Fraction  # which pint's annotations do not know of
+        return UnitRegistry(non_int_type=exact, autoconvert_offset_to_baseunit=True)
 
 
 def _power(power: Fraction) -> str:

@@ -77,9 +77,7 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return Schema(tables, tuple(key for table in tables for key in _read_keys(connection, table.name, tables)))
 
 
-def find_links(
-    values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str
-) -> tuple[Link, ...]:
+def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str) -> tuple[Link, ...]:
     """The values of text columns that stand in the text as whole words, in any case."""
     return tuple(
         link

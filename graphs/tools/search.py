@@ -4,6 +4,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from graphs.errors import ToolError
@@ -47,10 +48,7 @@ class SearchTool(JsonTool):
         found = await asyncio.to_thread(self._search, str(arguments["query"]), k)
         if not found:
             raise ToolError(self.name, "no passage fits", "ask in other words, or index the folder: ccoe index FOLDER")
-        passages = [
-            {"citation": one.citation, "file": one.name, "place": one.place, "heading": one.heading, "text": one.text}
-            for one in found
-        ]
+        passages = [{**asdict(one), "citation": one.citation} for one in found]
         return ToolResult(_as_text(found), {"passages": passages})
 
     def _search(self, query: str, k: int) -> list[Found]:

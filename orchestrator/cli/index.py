@@ -21,7 +21,9 @@ app = typer.Typer()
 @app.command()
 def index(
     folder: Annotated[Path, typer.Argument(help="Its text, Markdown, HTML and PDF files are read.")],
-    vectors: Annotated[bool, typer.Option("--vectors", help="By meaning too: a vector for each passage, slow.")] = False,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="By meaning too: a vector for each passage, slow.")
+    ] = False,
 ) -> None:
     """Read a folder for the search tool; again, to bring it up to date. Files that have not changed are kept."""
     settings = read_settings()

@@ -77,7 +77,9 @@ async def test_hosts_make_the_http_tool() -> None:
 
 
 async def test_a_server_of_the_tools_file_brings_its_tools() -> None:
-    async with open_tools(read_settings(), example(tools=["add", "secret"], environment={"EXAMPLE_TOKEN": "x"})) as tools:
+    async with open_tools(
+        read_settings(), example(tools=["add", "secret"], environment={"EXAMPLE_TOKEN": "x"})
+    ) as tools:
         assert set(tools) == {*ALWAYS, "example.add", "example.secret"}
         assert (await invoke(tools["example.secret"], {})).text == "x"
 

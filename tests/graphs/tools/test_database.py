@@ -38,22 +38,26 @@ def cluster() -> Generator[str]:
     """A PostgreSQL of the test's own on a socket; the URL of its database but for the role."""
     if not BINARIES or not (BINARIES[0] / "initdb").exists():
         pytest.skip("there is no PostgreSQL; apt-get install postgresql")
-    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
     with tempfile.TemporaryDirectory(prefix="ccoe-pg-") as folder:
+        user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
         if user:
             shutil.chown(folder, user)
         data = f"{folder}/data"
-        options = {"check": True, "capture_output": True, "user": user, "cwd": folder}
-        subprocess.run([BINARIES[0] / "initdb", "-D", data, "-U", "owner", "-A", "trust", "--no-sync"], **options)
+
+        def run(name: str, *arguments: str) -> None:
+            command = [BINARIES[0] / name, "-D", data, *arguments]
+            subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder)
+
+        run("initdb", "-U", "owner", "-A", "trust", "--no-sync")
         settings = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        subprocess.run([BINARIES[0] / "pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", settings, "start"], **options)
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", settings, "start")
         try:
             url = f"postgresql+psycopg://{{role}}@/postgres?host={folder}"
             with create_engine(url.format(role="owner"), poolclass=NullPool).begin() as connection:
                 connection.exec_driver_sql(SHOP)
             yield url
         finally:
-            subprocess.run([BINARIES[0] / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **options)
+            run("pg_ctl", "-m", "immediate", "stop")
 
 
 @pytest.fixture

@@ -116,7 +116,9 @@ async def test_what_a_tool_says_adds_no_step_and_no_tool(sink: EventList) -> Non
     answers = {"code": {"echo": json.dumps({"text": HOSTILE})}, "general": {"Sum up #1": "done"}}
     echo, other = Echo(), Echo()
     client = EchoClient(answers=answers, is_loose=True)
-    outcome = await run_task("echo, then sum up", client=client, tools={"echo": echo, "python": other}, sink=sink, plan=plan)
+    outcome = await run_task(
+        "echo, then sum up", client=client, tools={"echo": echo, "python": other}, sink=sink, plan=plan
+    )
     assert outcome.plan == plan
     assert [(result.id, result.status) for result in outcome.results] == [(1, "success"), (2, "success")]
     assert outcome.results[0].result == HOSTILE
