@@ -1,6 +1,7 @@
 """Texts as vectors: the backbone's output, the mean over a text's tokens."""
 
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class Embedder:
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
+        self._computing = Lock()  # other layers stand in the model's stack meanwhile
 
     @classmethod
     def load(cls, config: BackboneConfig) -> "Embedder":
@@ -35,8 +37,9 @@ class Embedder:
         ids = [tokenize(text, add_special_tokens=False, split_special_tokens=True).input_ids for text in texts]
         rows = [EncodedRow((first, *(one[:MAX_TOKENS] or [first])), 0) for one in ids]
         found = np.zeros((len(rows), self._backbone.model.config.hidden_size), dtype=np.float32)
-        for group, outputs in computed_batches(self._backbone, rows, batches(rows, _MAX_BATCH_TOKENS)):
-            for index, output in zip(group, outputs, strict=True):
-                tokens = output[1:].float()
-                found[index] = (tokens / tokens.norm(dim=1, keepdim=True)).mean(dim=0).numpy()
+        with self._computing:
+            for group, outputs in computed_batches(self._backbone, rows, batches(rows, _MAX_BATCH_TOKENS)):
+                for index, output in zip(group, outputs, strict=True):
+                    tokens = output[1:].float()
+                    found[index] = (tokens / tokens.norm(dim=1, keepdim=True)).mean(dim=0).numpy()
         return found

@@ -90,6 +90,12 @@ class ToolsFile(_Section):
     http: HttpSection = HttpSection()
     mcp: dict[Name, McpSection] = Field(default_factory=dict[str, McpSection])
 
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> Self:
+        if "sql" in self.mcp:
+            raise ValueError("an MCP server cannot be named sql: sql.NAME is a database")
+        return self
+
 
 def read_tools_file(path: Path | None, environment: Mapping[str, str]) -> ToolsFile:
     """The file's content, with `${NAME}` in a text replaced by that environment variable; without a file the defaults.

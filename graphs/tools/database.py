@@ -116,7 +116,11 @@ class PostgresDatabase:
         """Raises DatabaseError if the driver is missing, or the server refuses or gives too many rights."""
         self.name = url.render_as_string(hide_password=True)
         try:
-            self._engine: Engine = create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+            self._engine: Engine = create_engine(
+                url.set(drivername="postgresql+psycopg"),
+                poolclass=NullPool,
+                connect_args={"connect_timeout": _CONNECT_SECONDS},
+            )
         except ModuleNotFoundError as error:
             raise DatabaseError(self.name, setting, "psycopg is missing: pip install 'ccoe[postgresql]'") from error
         try:

@@ -13,6 +13,7 @@ from orchestrator.errors import ToolServerError
 from orchestrator.settings import read_settings
 from orchestrator.tools import open_tools
 from orchestrator.tools_file import ToolsFile
+from tests.graphs.grammar_proof import accepts_json
 from tests.graphs.tools import mcp_example
 
 ALWAYS = {"calculator", "search"}
@@ -74,6 +75,22 @@ async def test_hosts_make_the_http_tool() -> None:
         assert tools["http"].arguments["properties"]["method"] == {"enum": ["GET", "POST"]}
         with pytest.raises(ToolError, match="not on the allow-list"):
             await invoke(tools["http"], {"url": "http://localhost/"})
+
+
+async def test_an_expert_can_write_what_each_tool_takes() -> None:
+    """The engine's own compiler takes their schemas."""
+    hosts = [{"name": "example.org", "methods": ["GET", "POST"]}]
+    file = ToolsFile.model_validate({"python": {"enabled": True}, "http": {"hosts": hosts}})
+    calls = {
+        "search": '{"query":"how often?","k":3}',
+        "python": r'{"program":"a = 1\nprint(a)"}',
+        "http": '{"url":"https://example.org/a?b=c","method":"POST","body":{"n":[1,null]}}',
+    }
+    async with open_tools(read_settings(), file) as tools:
+        for name, call in calls.items():
+            assert accepts_json(tools[name].arguments, call)
+            assert not accepts_json(tools[name].arguments, call.removesuffix("}") + ',"shell":"ls"}')
+        assert not accepts_json(tools["http"].arguments, '{"url":"file:///etc/passwd"}')
 
 
 async def test_a_server_of_the_tools_file_brings_its_tools() -> None:

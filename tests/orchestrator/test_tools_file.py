@@ -75,6 +75,7 @@ def test_the_setting_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("[mcp.a]\nurl = 'http://a'\ncommand = ['a']", "mcp.a", "give either command or url"),
         ("[mcp.A]\nurl = 'http://a'", "mcp.A.[key]", "pattern"),
         ("[mcp.a]\nurl = 'http://${NOTHING}'", "mcp.a.url", "the environment variable NOTHING is not set"),
+        ("[mcp.sql]\nurl = 'http://a'", "", "cannot be named sql"),
         ("[search]\nnum_passages = 99", "search.num_passages", "less than or equal to 10"),
         ("[search", "", "end of document"),
     ],
