@@ -4,9 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
-
-from mcp import StdioServerParameters
-from pydantic import SecretStr
+from typing import TYPE_CHECKING
 
 from experts.sandbox import SandboxLimits, run_program
 from graphs.errors import ToolError
@@ -14,14 +12,16 @@ from graphs.protocols import Tool
 from graphs.tools.calculator import Calculator
 from graphs.tools.database import open_database
 from graphs.tools.http_request import AllowedHost, HttpTool
-from graphs.tools.mcp_server import McpServer, Target, streamable_http
 from graphs.tools.passage_index import Embed, PassageIndex
 from graphs.tools.python_program import PythonTool
 from graphs.tools.search import SearchTool
 from graphs.tools.sql import SqlTool
 from orchestrator.errors import ToolServerError
 from orchestrator.settings import Settings
-from orchestrator.tools_file import HttpSection, McpSection, PythonSection, ToolsFile
+from orchestrator.tools_file import HttpSection, PythonSection, ToolsFile, revealed
+
+if TYPE_CHECKING:
+    from graphs.tools.mcp_server import McpServer
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ async def open_tools(settings: Settings, file: ToolsFile) -> AsyncGenerator[Mapp
     tools = {tool.name: tool for tool in _own_tools(settings, file)}
     async with AsyncExitStack() as servers:
         for name, section in file.mcp.items():
-            server = await servers.enter_async_context(mcp_server(name, section))
+            # loaded where it is needed: half of all that a start without it imports
+            opened: McpServer = import_module("orchestrator.mcp_servers").mcp_server(name, section)
+            server = await servers.enter_async_context(opened)
             try:
                 tools |= {tool.name: tool for tool in await server.tools()}
             except ToolError as error:
@@ -43,18 +45,6 @@ async def open_tools(settings: Settings, file: ToolsFile) -> AsyncGenerator[Mapp
                     raise ToolServerError(name, error.reason) from error
                 _LOG.warning("%s; its tools are left out", error)
         yield tools
-
-
-def mcp_server(name: str, section: McpSection) -> McpServer:
-    """A server of the tools file, not connected yet."""
-
-    def target() -> Target:
-        if section.url is not None:
-            return streamable_http(section.url, _revealed(section.headers))
-        command, *arguments = section.command
-        return StdioServerParameters(command=command, args=arguments, env=_revealed(section.environment))
-
-    return McpServer(name, target, allowed=section.tools, max_seconds=section.max_seconds)
 
 
 def load_embed(settings: Settings) -> Embed:
@@ -104,11 +94,7 @@ def _python_tool(section: PythonSection) -> PythonTool:
 
 def _http_tool(section: HttpSection) -> HttpTool:
     hosts = [
-        AllowedHost(host.name, host.methods, headers=_revealed(host.headers), is_private=host.private)
+        AllowedHost(host.name, host.methods, headers=revealed(host.headers), is_private=host.private)
         for host in section.hosts
     ]
     return HttpTool(hosts, max_seconds=section.max_seconds, max_bytes=section.max_bytes)
-
-
-def _revealed(secrets: Mapping[str, SecretStr]) -> dict[str, str]:
-    return {name: secret.get_secret_value() for name, secret in secrets.items()}

@@ -116,6 +116,11 @@ def read_tools_file(path: Path | None, environment: Mapping[str, str]) -> ToolsF
         raise ToolsFileError(path, place, first["msg"].removeprefix("Value error, ")) from error
 
 
+def revealed(secrets: Mapping[str, SecretStr]) -> dict[str, str]:
+    """The values themselves."""
+    return {name: secret.get_secret_value() for name, secret in secrets.items()}
+
+
 def _filled(value: Any, place: tuple[str, ...], path: Path, environment: Mapping[str, str]) -> Any:
     match value:
         case str():

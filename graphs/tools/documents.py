@@ -3,10 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
 
 from graphs.tools.markup import html_lines
 
@@ -58,11 +56,12 @@ def _text_of(path: Path) -> str:
 
 
 def _pdf_lines(path: Path) -> Iterator[Line]:
+    pypdf, errors = import_module("pypdf"), import_module("pypdf.errors")  # loaded where there is a PDF
     try:
-        for number, page in enumerate(PdfReader(path).pages, start=1):
+        for number, page in enumerate(pypdf.PdfReader(path).pages, start=1):
             yield from (Line(f"p{number}", text) for text in page.extract_text().splitlines())
             yield Line(f"p{number}", "")
-    except (OSError, PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, errors.PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DocumentError(f"it is no PDF that can be read ({error})") from error  # pypdf on damaged files
 
 

@@ -3,9 +3,8 @@
 import re
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from typing import Any
-
-from pint import PintError, UnitRegistry
 
 from graphs.tools.arithmetic import format_number
 
@@ -18,8 +17,8 @@ _BOUND = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) *([A-Za-zµμ°]\w*)(?! *\()")
 _POWER = re.compile(r"\*\*")
 _SMALL_POWER = re.compile(r"\*\* *-?[1-9](?! *\*\*|[\d.])")
 _TARGET = re.compile(r"(.*\S)\s+(?:in|to)\s+([A-Za-zµμ°].*)")
-_FAULTS = (PintError, ArithmeticError, AssertionError, AttributeError, SyntaxError, TypeError, ValueError)
-"""What pint raises for a text that it cannot read: its own errors and those of its parser."""
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, SyntaxError, TypeError, ValueError)
+"""What pint's parser raises for a text that it cannot read, beside pint's own errors."""
 
 
 def has_units(text: str) -> bool:
@@ -44,7 +43,7 @@ class Quantities:
             value: Any = self._units.parse_expression(_BOUND.sub(r"(\1 * \2)", expression))
             converted = value.to(target) if target else value
             return f"{format_number(converted.magnitude)} {self._unit(converted)}".strip()
-        except _FAULTS as error:
+        except (*_FAULTS, self._pint.PintError) as error:
             raise ValueError(" ".join(str(error).split()) or "it cannot be read") from error
 
     def _unit(self, value: Any) -> str:
@@ -56,8 +55,11 @@ class Quantities:
 
     @cached_property
     def _units(self) -> Any:
-        exact: Any = Fraction  # which pint's annotations do not know of
-        return UnitRegistry(non_int_type=exact, autoconvert_offset_to_baseunit=True)
+        return self._pint.UnitRegistry(non_int_type=Fraction, autoconvert_offset_to_baseunit=True)
+
+    @cached_property
+    def _pint(self) -> Any:
+        return import_module("pint")
 
 
 def _power(power: Fraction) -> str:
