@@ -41,8 +41,9 @@ class ResultConflictError(GraphError):
 class DatabaseError(GraphError):
     """A configured database cannot be opened."""
 
-    def __init__(self, path: Path, setting: str, reason: str) -> None:
-        super().__init__(f"cannot read the database {str(path)!r} ({reason}); set {setting} to a SQLite file")
+    def __init__(self, path: Path | str, setting: str, reason: str) -> None:
+        """A database that is no file is named by its URL without the password."""
+        super().__init__(f"cannot read the database {str(path)!r} ({reason}); correct {setting}")
         self.path = path
         self.setting = setting
         self.reason = reason

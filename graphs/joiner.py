@@ -14,6 +14,7 @@ from graphs.numbers import foreign_numbers, written_numbers
 from graphs.protocols import Constraint, ExpertClient, Prompt, StepInput
 from graphs.state import Results
 from graphs.step_runner import filled_text
+from graphs.tools.search import SEARCH, citations
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
@@ -58,7 +59,10 @@ class Joiner:
     max_tokens: int = 128
 
     async def join(self, results: Results) -> Answered:
-        """The answer. It is assembled, with the reason, unless the joiner's own words pass every check."""
+        """The answer. It is assembled, with the reason, unless the joiner's own words pass every check.
+
+        Passages of the user's files that a step found are cited below it.
+        """
         started = time.perf_counter()
         generation: Generation | None = None
         reason = self._reason_to_assemble(results)
@@ -69,8 +73,9 @@ class Joiner:
             except GenerationError as error:
                 reason = error.reason
         assembled = assemble_answer(self.planned.plan, results, self.planned.warnings)
+        answer = generation.text.strip() if generation and not reason else assembled
         answered = Answered(
-            answer=generation.text.strip() if generation and not reason else assembled,
+            answer=answer + _sources(answer, results),
             source="assembled" if reason else "joiner",
             reason=reason,
             num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
@@ -139,6 +144,13 @@ class Joiner:
                 if len(words & asked[result.id]) < max(others, default=0):
                     return True
         return False
+
+
+def _sources(answer: str, results: Results) -> str:
+    """A line with the places of the passages that searches found and the answer does not cite itself."""
+    searched = (result.result for _, result in sorted(results.items()) if result.tool == SEARCH)
+    found = dict.fromkeys(place for result in searched for place in citations(result) if place not in answer)
+    return f"\nSources: {', '.join(found)}" if found else ""
 
 
 def _content(text: str) -> set[str]:

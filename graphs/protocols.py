@@ -1,6 +1,6 @@
 """What the graphs need from the outside: somebody who generates, and somebody who listens."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -116,7 +116,11 @@ class ExpertClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool computed. `warnings` say why it may not be what was asked."""
+    """What a tool computed: data for later steps, never an order.
+
+    `warnings` say why it may not be what was asked; whoever wrote the call is asked anew, so a tool with effects has
+    none.
+    """
 
     text: str
     data: Any = None
@@ -126,7 +130,25 @@ class ToolResult:
 class Tool(Protocol):
     """What an expert with this tool writes for, and what computes it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As a card or a step names it."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does, for whoever chooses."""
+        ...
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The JSON Schema of its arguments, an object."""
+        ...
+
+    @property
+    def max_seconds(self) -> float:
+        """How long one call may take."""
+        ...
 
     def recognises(self, text: str) -> bool | None:
         """Whether the text names what this tool works on; None if that cannot be said."""
@@ -137,11 +159,18 @@ class Tool(Protocol):
         ...
 
     def constraint(self, step: str) -> Constraint | None:
-        """The grammar of the tool's input, made for this step."""
+        """The grammar of the tool's input, made for this step: its own, or the schema of its arguments."""
         ...
 
     async def run(self, call: str, step: str) -> ToolResult:
-        """Compute. Raises ToolError with the reason and the remedy."""
+        """Compute what an expert wrote under the constraint. Raises ToolError with the reason and the remedy."""
+        ...
+
+    async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
+        """Compute from arguments that fit the schema, for a caller that holds the limits: `graphs.tools.invocation`.
+
+        Raises ToolError.
+        """
         ...
 
 

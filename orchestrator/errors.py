@@ -2,6 +2,7 @@
 
 ServiceError
 ├── SettingsInvalidError       a setting has a value that cannot be used
+│   └── ToolsFileError         the tools file has a field that cannot be used
 ├── RunRefusedError            the request cannot become a run
 ├── RunNotFoundError           no such run, or its time to live is over
 ├── RunEndedError              the run is terminal; nothing is added to it
@@ -17,6 +18,9 @@ ServiceError
 │   └── ValkeyFailedError      the embedded Valkey did not start
 ├── DataDirectoryBusyError     another service owns the data directory
 ├── PortTakenError             the address is in use
+├── IndexFailedError           a folder cannot be indexed
+├── ToolServerError            an MCP server does not answer
+├── ToolUnknownError           no tool of this name is configured
 ├── ServeUnreachableError      the running service did not answer
 ├── KeyRequiredError           the request has no key and needs one
 │   └── KeyInvalidError        its key is unknown or revoked
@@ -50,6 +54,17 @@ class SettingsInvalidError(ServiceError):
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable} cannot be used: {reason}", f"correct or unset {variable}")
         self.variable = variable
+
+
+class ToolsFileError(SettingsInvalidError):
+    """The tools file has a field that cannot be used, or is none."""
+
+    type = "tools_file_invalid"
+
+    def __init__(self, path: Path, field: str, reason: str) -> None:
+        super().__init__("CCOE_TOOLS", f"{str(path)!r}: {field}: {reason}" if field else f"{str(path)!r}: {reason}")
+        self.path = path
+        self.field = field
 
 
 class RunRefusedError(ServiceError):
@@ -219,6 +234,37 @@ class PortTakenError(ServiceError):
             f"cannot listen on {host}:{port}: {reason}", "choose another with --host and --port (0 takes any free port)"
         )
         self.port = port
+
+
+class IndexFailedError(ServiceError):
+    """A folder cannot be indexed."""
+
+    type = "index_failed"
+
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"{str(path)!r}: {reason}", remedy)
+        self.path = path
+
+
+class ToolServerError(ServiceError):
+    """An MCP server does not answer, or gives no usable tools."""
+
+    type = "tool_server_failed"
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(reason, f"correct mcp.{server} in the tools file, or mark it as optional")
+        self.server = server
+
+
+class ToolUnknownError(ServiceError):
+    """No tool of this name is configured."""
+
+    status = 404
+    type = "tool_unknown"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no tool {name!r}", "see which there are: ccoe tools list, or GET /api/tools")
+        self.name = name
 
 
 class ServeUnreachableError(ServiceError):

@@ -39,7 +39,7 @@ from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.step_memo import RedisStepMemo
-from orchestrator.tools import configured_tools
+from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.worker import Worker
 
@@ -97,8 +97,8 @@ class Service:
         A private service has tools or experts that others have not: it executes its own runs, once, and no others.
         """
         async with redis_connection(settings) as redis:
-            tools = configured_tools(settings)
-            async with open_experts(settings) as experts:
+            tools_file = settings.read_tools()
+            async with open_tools(settings, tools_file) as tools, open_experts(settings) as experts:
                 service = cls(settings, redis, experts, tools, is_private=is_private)
                 await service._queue.enter()
                 with service._heartbeat:
@@ -111,6 +111,11 @@ class Service:
                             working.cancel()
                             await asyncio.wait({working}, timeout=INSIST_SECONDS)
                         await service._leave()
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The configured tools by name."""
+        return self._tools
 
     async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.

@@ -13,6 +13,7 @@ from experts.config import DecodeWeights, ExpertForm
 from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS
 from orchestrator.api_key import KeyPolicy, key_name_in
 from orchestrator.errors import SettingsInvalidError
+from orchestrator.tools_file import ToolsFile, read_tools_file
 
 
 def _platform_directory(variable: str, fallback: str) -> Path:
@@ -43,6 +44,8 @@ class Settings(BaseSettings):
     """SQLite files by name, as a JSON object; a task never names a file."""
     database: str | None = None
     """The database that SQL steps ask; without it the first one."""
+    tools: Path | None = None
+    """The tools file: databases, MCP servers, hosts, what programs may use."""
     data: Path | None = None
     """The directory of the training data."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,64}$")
@@ -104,6 +107,15 @@ class Settings(BaseSettings):
     def experts_dir(self) -> Path:
         """Where pushed experts are kept."""
         return self.data_dir / "experts"
+
+    @property
+    def index_path(self) -> Path:
+        """The index of the user's files."""
+        return self.data_dir / "passages.sqlite"
+
+    def read_tools(self) -> ToolsFile:
+        """The content of the tools file. Raises ToolsFileError."""
+        return read_tools_file(self.tools, os.environ)
 
 
 def read_settings(**overrides: object) -> Settings:

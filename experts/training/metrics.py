@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from experts.training.sandbox import passes
+from experts.sandbox import passes
 
 MetricName = Literal["exact_match", "label", "answer", "query_match", "execution", "tests", "step_f1"]
 Calculate = Callable[[str], str]

@@ -1,13 +1,18 @@
 """The calculator: an expression or a short program, computed exactly and checked against the step's numbers."""
 
+import asyncio
 import re
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from graphs.errors import ToolError
 from graphs.numbers import plain, written_numbers
 from graphs.plan import REFERENCE
 from graphs.protocols import Constraint, ToolResult
-from graphs.tools.arithmetic import compute, format_number
+from graphs.tools.arithmetic import Computed, compute, format_number
+from graphs.tools.invocation import text_arguments
+from graphs.tools.quantities import Quantities, has_units
 
 MAX_LINES = 6
 NUMBER_WORDS = {
@@ -26,9 +31,15 @@ _IN_NAMES = re.compile(r"\b[A-Za-z]+\d+\w*")
 
 
 class Calculator:
-    """Computes what an expert wrote. Exact: fractions, no binary noise."""
+    """Computes what an expert wrote. Exact: fractions, no binary noise. With units only where it is called directly."""
 
     name = "calculator"
+    description = "computes an arithmetic expression exactly, with units too"
+    arguments = text_arguments("expression", "such as (2.7 * 20) + 3, lines that assign names, 3 km / 20 min in km/h")
+    max_seconds = 30.0  # the units are loaded with the first that is asked for
+
+    def __init__(self) -> None:
+        self._quantities = Quantities()
 
     def recognises(self, text: str) -> bool | None:
         """Whether the text asks how many or how much with two numbers or results; None for fewer, if there is one."""
@@ -52,11 +63,7 @@ class Calculator:
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The value of the call, with a warning for each number left out or made up. Raises ToolError."""
-        try:
-            computed = compute(call)
-        except ValueError as error:
-            reason = f"cannot compute {call!r}: {error}"
-            raise ToolError(self.name, reason, "state the numbers and what to do with them") from error
+        computed = self._computed(call)
         allowed = {Fraction(number) for number in _allowed(step)}
         unused = [number for number in _required(step) if Fraction(number) not in computed.literals]
         invented = sorted(computed.literals - allowed)
@@ -67,6 +74,26 @@ class Calculator:
         if not _in_digits(step) and not _in_words(step):
             warnings.append("the step names no numbers")
         return ToolResult(format_number(computed.value), warnings=tuple(warnings))
+
+    async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
+        """The value of the expression. Raises ToolError."""
+        expression = str(arguments["expression"])
+        if not has_units(expression):
+            return ToolResult(format_number(self._computed(expression).value))
+        try:
+            return ToolResult(await asyncio.to_thread(self._quantities.compute, expression))
+        except ValueError as error:
+            raise self._error(expression, error) from error
+
+    def _computed(self, program: str) -> Computed:
+        try:
+            return compute(program)
+        except ValueError as error:
+            raise self._error(program, error) from error
+
+    def _error(self, program: str, error: ValueError) -> ToolError:
+        reason = f"cannot compute {program!r}: {error}"
+        return ToolError(self.name, reason, "state the numbers and what to do with them")
 
 
 def calculation_grammar(numbers: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 MAX_VALUES = 5_000
@@ -77,14 +77,14 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return Schema(tables, tuple(key for table in tables for key in _read_keys(connection, table.name, tables)))
 
 
-def find_links(connection: sqlite3.Connection, schema: Schema, text: str) -> tuple[Link, ...]:
-    """The values of text columns that stand in the text as whole words, in any case; at most MAX_VALUES a column."""
+def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str) -> tuple[Link, ...]:
+    """The values of text columns that stand in the text as whole words, in any case."""
     return tuple(
         link
         for table in schema.tables
         for column in table.columns
         if not column.is_numeric
-        for link in _column_links(table, column, _values(connection, table, column), text)
+        for link in _column_links(table, column, values(table, column), text)
     )
 
 
@@ -93,7 +93,8 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _values(connection: sqlite3.Connection, table: Table, column: Column) -> Iterable[str]:
+def values_of(connection: sqlite3.Connection, table: Table, column: Column) -> Iterable[str]:
+    """The short texts of a column of the open database, at most MAX_VALUES. Raises sqlite3.Error."""
     is_short_text = f"typeof({column.sql}) = 'text' AND length({column.sql}) <= {MAX_VALUE_CHARS}"
     rows = connection.execute(f"SELECT DISTINCT {column.sql} FROM {table.sql} WHERE {is_short_text} LIMIT {MAX_VALUES}")
     return (str(value) for (value,) in rows if str(value).strip())

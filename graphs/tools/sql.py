@@ -1,30 +1,24 @@
-"""SQL: read-only queries on a configured SQLite database, bounded in time and size, checked against the step."""
+"""SQL: queries on a configured database that is only read, bounded in time and size, checked against the step."""
 
 import asyncio
 import math
 import re
-import sqlite3
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from graphs.errors import DatabaseError, ToolError
 from graphs.numbers import plain, written_numbers
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import format_number
-from graphs.tools.schema import Link, Schema, find_links, read_schema
+from graphs.tools.database import Database, Reading, Rows, SqliteDatabase, UnreadableError
+from graphs.tools.invocation import text_arguments
+from graphs.tools.schema import Link, Schema, find_links
 from graphs.tools.sql_grammar import query_grammar, without_links
 
-SAFE_FUNCTIONS = frozenset(
-    {"abs", "avg", "coalesce", "count", "date", "ifnull", "instr", "julianday", "length", "like", "lower", "ltrim"}
-    | {"max", "min", "nullif", "round", "rtrim", "strftime", "substr", "substring", "sum", "total", "trim", "upper"}
-)
 MAX_CHARS = 4_000
-MAX_VALUE_BYTES = 100_000
 ONE_ROW = "1"
-_OPERATIONS_PER_CHECK = 10_000
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 Row = list[object]
@@ -32,31 +26,41 @@ Result = TypeVar("Result")
 
 
 class SqlTool:
-    """Queries one database. Opened read-only for each call, so a changed database is seen as it is."""
+    """Queries one database. Opened for each call, so a changed database is seen as it is."""
 
-    name = "sql"
+    description = "asks a database with one SELECT query"
+    arguments = text_arguments("query", "one SELECT query")
 
     def __init__(
-        self, database: Path, *, setting: str = "the database setting", max_rows: int = 200, max_seconds: float = 2.0
+        self,
+        database: Path | Database,
+        *,
+        setting: str = "the database setting",
+        name: str = "sql",
+        max_rows: int = 200,
+        max_seconds: float = 2.0,
     ) -> None:
-        """Raises DatabaseError, naming `setting`, if the file is missing, unreadable, no database, or has no tables."""
-        self._database = database
+        """A path is a SQLite file. Raises DatabaseError, naming `setting`, if it is unreadable or has no tables."""
+        self.name = name
+        self.max_seconds = 2 * max_seconds + 5  # to read the schema, to ask, to connect
+        self._database = SqliteDatabase(database) if isinstance(database, Path) else database
         self._max_rows = max_rows
         self._max_seconds = max_seconds
-        if not database.is_file():
-            raise DatabaseError(database, setting, "there is no such file")
+        shown = self._database.path if isinstance(self._database, SqliteDatabase) else self._database.name
+        if isinstance(shown, Path) and not shown.is_file():
+            raise DatabaseError(shown, setting, "there is no such file")
         try:
-            with closing(self._open()) as connection:
-                tables = read_schema(connection).tables
-        except sqlite3.Error as error:
-            raise DatabaseError(database, setting, str(error)) from error
+            with self._database.reading(max_seconds) as reading:
+                tables = reading.schema().tables
+        except UnreadableError as error:
+            raise DatabaseError(shown, setting, str(error)) from error
         if not tables:
-            raise DatabaseError(database, setting, "it has no tables")
+            raise DatabaseError(shown, setting, "it has no tables")
 
     def recognises(self, text: str) -> bool | None:
         """Whether the text names a value of the database and a table or column, or two of those; None for one name."""
         try:
-            schema, links = self._read(lambda connection: _linked(connection, text))
+            schema, links = self._read(lambda reading: _linked(reading, text))
         except ToolError:  # whoever is asked to use it will say so
             return None
         words = {word.removesuffix("s") for word in re.findall(r"\w+", text.casefold())}
@@ -65,34 +69,38 @@ class SqlTool:
 
     def context(self, step: str) -> str:
         """The tables and their columns."""
-        return self._read(lambda connection: str(read_schema(connection)))
+        return self._read(lambda reading: str(reading.schema()))
 
     def constraint(self, step: str) -> Constraint:
         """A Lark grammar of queries over this database with the values and numbers of this step."""
 
-        def grammar(connection: sqlite3.Connection) -> str:
-            schema = read_schema(connection)
-            return query_grammar(schema, find_links(connection, schema, step), step)
+        def grammar(reading: Reading) -> str:
+            schema, links = _linked(reading, step)
+            return query_grammar(schema, links, step)
 
         return Constraint("lark", self._read(grammar))
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a SELECT query, at most one more than `max_rows`. Raises ToolError."""
-        if not query.upper().startswith("SELECT "):
-            raise self._error(f"{query!r} is no SELECT query")
-        return self._read(lambda connection: self._query(connection, read_schema(connection), query))[1]
+        return self._query(query)[1]
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The rows as text: a value, a comma-separated column, or a table. Raises ToolError."""
         return await asyncio.to_thread(self._run, call, step)
 
+    async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
+        """As `run` does, without a step to check the query against. Raises ToolError."""
+        return await asyncio.to_thread(self._result, str(arguments["query"]))
+
     def _run(self, call: str, step: str) -> ToolResult:
-        if not call.upper().startswith("SELECT "):
-            raise self._error(f"{call!r} is no SELECT query")
-        schema, links = self._read(lambda connection: _linked(connection, step))
-        columns, rows = self._read(lambda connection: self._query(connection, schema, call))
+        found = self._result(call)
+        schema, links = self._read(lambda reading: _linked(reading, step))
+        return replace(found, warnings=(*found.warnings, *_not_used(call, step, schema, links)))
+
+    def _result(self, query: str) -> ToolResult:
+        columns, rows = self._query(query)
         if not rows:
-            raise self._error(f"no row matches {call!r}")
+            raise self._error(f"no row matches {query!r}")
         is_cut = len(rows) > self._max_rows
         rows = rows[: self._max_rows]
         text = _as_text(columns, rows)
@@ -101,68 +109,34 @@ class SqlTool:
         warnings = [f"only the first {self._max_rows} rows are shown"] if is_cut else []
         if any(value is None for row in rows for value in row):
             warnings.append("a value is missing (NULL)")
-        warnings += _not_used(call, step, schema, links)
         return ToolResult(text, {"columns": columns, "rows": rows}, tuple(warnings))
 
-    def _query(self, connection: sqlite3.Connection, schema: Schema, call: str) -> tuple[list[str], list[Row]]:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
-        connection.set_authorizer(_authorizer(schema))
-        cursor = connection.execute(call)
-        rows = [[_plain_value(value) for value in row] for row in cursor.fetchmany(self._max_rows + 1)]
-        return [column[0] for column in cursor.description or ()], rows
+    def _query(self, query: str) -> Rows:
+        if not query.upper().startswith("SELECT "):
+            raise self._error(f"{query!r} is no SELECT query")
+        return self._read(lambda reading: reading.query(reading.schema(), query, self._max_rows + 1))
 
-    def _read(self, use: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _read(self, use: Callable[[Reading], Result]) -> Result:
         """Use a connection of its own, for at most max_seconds."""
-        deadline = time.monotonic() + self._max_seconds
         try:
-            with closing(self._open()) as connection:
-                connection.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS_PER_CHECK)
-                return use(connection)
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            is_late = time.monotonic() > deadline
-            reason = f"the query took longer than {self._max_seconds} s" if is_late else str(error)
-            raise self._error(reason) from error
-
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._database.resolve().as_uri()}?mode=ro", uri=True)
+            with self._database.reading(self._max_seconds) as reading:
+                return use(reading)
+        except UnreadableError as error:
+            raise self._error(str(error)) from error
 
     def _error(self, reason: str) -> ToolError:
         return ToolError(self.name, reason, f"ask for what the tables of {self._database.name!r} hold")
 
 
-def _authorizer(schema: Schema) -> Callable[[int, str | None, str | None, str | None, str | None], int]:
-    """Allows reads of the schema's tables and harmless functions; everything else is denied."""
-    tables = {table.name.lower() for table in schema.tables}
-
-    def authorize(
-        action: int, first: str | None, second: str | None, _database: str | None, _source: str | None
-    ) -> int:
-        match action:
-            case sqlite3.SQLITE_SELECT:
-                return sqlite3.SQLITE_OK
-            case sqlite3.SQLITE_READ if (first or "").lower() in tables:
-                return sqlite3.SQLITE_OK
-            case sqlite3.SQLITE_FUNCTION if (second or "").lower() in SAFE_FUNCTIONS:
-                return sqlite3.SQLITE_OK
-            case _:
-                return sqlite3.SQLITE_DENY
-
-    return authorize
-
-
-def _linked(connection: sqlite3.Connection, step: str) -> tuple[Schema, tuple[Link, ...]]:
-    schema = read_schema(connection)
-    return schema, find_links(connection, schema, step)
+def _linked(reading: Reading, step: str) -> tuple[Schema, tuple[Link, ...]]:
+    schema = reading.schema()
+    return schema, find_links(reading.values, schema, step)
 
 
 def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
     if len(columns) == 1:
         return ", ".join(_value_text(row[0]) for row in rows)
     return "\n".join([" | ".join(columns), *(" | ".join(_value_text(value) for value in row) for row in rows)])
-
-
-def _plain_value(value: object) -> object:
-    return f"({len(value)} bytes)" if isinstance(value, bytes) else value
 
 
 def _value_text(value: object) -> str:

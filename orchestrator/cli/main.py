@@ -14,7 +14,7 @@ from typer.main import get_command, get_group
 
 from experts.errors import DatasetError
 from graphs.errors import InvalidPlan, TaskError
-from orchestrator.errors import RunRefusedError, SettingsInvalidError
+from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
 from orchestrator.settings import Settings
@@ -25,11 +25,13 @@ _COMMANDS = {
     "runs": "Show, cancel, resume and fork runs.",
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
+    "tools": "Show and try the tools that steps may call.",
+    "index": "Read a folder for the search tool.",
     "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",
 }
-_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError)
+_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError, ToolUnknownError)
 
 
 class _LoadedOnUse(dict[str, Any]):

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from graphs.tools.schema import ForeignKey, find_links, quoted, read_schema
+from graphs.tools.schema import ForeignKey, find_links, quoted, read_schema, values_of
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_foreign_key_without_a_column_points_to_the_primary_key(connection: sq
     ],
 )
 def test_values_are_linked_as_whole_words(connection: sqlite3.Connection, text: str, values: list[str]) -> None:
-    links = find_links(connection, read_schema(connection), text)
+    links = find_links(partial(values_of, connection), read_schema(connection), text)
     assert [link.value for link in links] == values
     assert all(text[link.start : link.end].lower() == link.value.lower() for link in links)
 
