@@ -1,10 +1,11 @@
 """A Plan as a LangGraph graph: a node per step, each step's dependencies as one joined edge, then the joiner."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer
 
 from graphs.events import Answered, StepResult
 from graphs.plan import Plan, Step
@@ -24,10 +25,19 @@ def node_name(step: int, round_number: int = 1) -> str:
     return f"r{round_number}.s{step}"
 
 
-def compile_plan(plan: Plan, run_step: RunStep, join: Join) -> CompiledStateGraph[RunState, Any, Any, Any]:
+def compile_plan(
+    plan: Plan,
+    run_step: RunStep,
+    join: Join,
+    *,
+    checkpointer: Checkpointer = None,
+    interrupt_before: Collection[int] = (),
+) -> CompiledStateGraph[RunState, Any, Any, Any]:
     """The graph of a plan. Every step runs once, after the steps that it depends on; the joiner runs last.
 
     START ─► roots ─► … ─► sinks ─► joiner ─► END
+
+    Before the steps of `interrupt_before` it stops until it is invoked again; that needs a checkpointer.
     """
     graph = StateGraph(RunState)
     for step in plan.steps:
@@ -37,7 +47,8 @@ def compile_plan(plan: Plan, run_step: RunStep, join: Join) -> CompiledStateGrap
         _connect(graph, step.depends_on, node_name(step.id))
     _connect(graph, tuple(step.id for step in plan.sinks), JOINER)
     graph.add_edge(JOINER, END)
-    return graph.compile()
+    paused = [node_name(step) for step in interrupt_before]
+    return graph.compile(checkpointer=checkpointer, interrupt_before=paused)
 
 
 def _connect(graph: StateGraph[RunState, Any, Any, Any], sources: tuple[int, ...], target: str) -> None:

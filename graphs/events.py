@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphs.plan import Plan
+from graphs.policies import ErrorKind
 
 
 class _Event(BaseModel):
@@ -80,6 +81,7 @@ class StepResult(BaseModel):
     """exp of the mean log-probability of what the expert wrote."""
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    error_kind: ErrorKind | None = None
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0

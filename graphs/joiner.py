@@ -3,10 +3,11 @@
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphs.assembly import assemble_answer
-from graphs.errors import GenerationError
+from graphs.budget import Budget, Meter
+from graphs.errors import BudgetExhausted, GenerationError
 from graphs.events import Answered, AnswerToken, EventSink, Planned, StepResult
 from graphs.generation import Generation, Question, ask
 from graphs.grammar import literal
@@ -56,6 +57,7 @@ class Joiner:
     sink: EventSink
     expert: str = "general"
     max_tokens: int = 128
+    meter: Meter = field(default_factory=lambda: Meter(Budget()))
 
     async def join(self, results: Results) -> Answered:
         """The answer. It is assembled, with the reason, unless the joiner's own words pass every check."""
@@ -66,7 +68,7 @@ class Joiner:
             try:
                 generation = await self._phrase(results)
                 reason = self._fault(generation, results)
-            except GenerationError as error:
+            except (GenerationError, BudgetExhausted) as error:
                 reason = error.reason
         assembled = assemble_answer(self.planned.plan, results, self.planned.warnings)
         answered = Answered(
@@ -104,7 +106,8 @@ class Joiner:
         numbers = tuple(dict.fromkeys(number for text in texts for number in written_numbers(text)))
         constraint = Constraint("lark", answer_grammar(numbers, self._sink_results(results)))
         prompt = Prompt(self.task, inputs, INSTRUCTION)
-        return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
+        async with self.meter.in_time():
+            return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
 
     async def _show(self, text: str) -> None:
         await self.sink.emit(AnswerToken(text=text))

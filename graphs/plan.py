@@ -5,7 +5,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from graphs.policies import StepPolicy
+
 MAX_STEPS = 12
+"""Of a plan that the planner writes."""
+MAX_GIVEN_STEPS = 200
+"""Of any plan."""
 MAX_TEXT_CHARS = 20_000
 REFERENCE = re.compile(r"#(\d+)")
 
@@ -21,6 +26,8 @@ class Step(BaseModel):
     depends_on: tuple[int, ...] = ()
     scores: dict[str, float] = Field(default_factory=dict)
     """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
+    policy: StepPolicy | None = None
+    """None: the run's default. Given by hand only; the planner writes none."""
 
     @property
     def references(self) -> tuple[int, ...]:
@@ -44,7 +51,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_GIVEN_STEPS)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,6 +76,15 @@ class Plan(BaseModel):
             for k in step.depends_on:
                 behind[k] = max(behind[k], behind[step.id] + 1)
         return behind
+
+    @property
+    def dependants(self) -> dict[int, list[int]]:
+        """By step, the steps that need its result."""
+        needing: dict[int, list[int]] = {step.id: [] for step in self.steps}
+        for step in self.steps:
+            for k in step.depends_on:
+                needing[k].append(step.id)
+        return needing
 
     @property
     def sinks(self) -> tuple[Step, ...]:

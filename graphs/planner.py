@@ -15,10 +15,9 @@ from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
 from graphs.plan_review import faults, without_repeats
-from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
+from graphs.protocols import GENERAL, GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
 
 PLANNER = "planner"
-GENERAL = "general"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
 RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}

@@ -4,6 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from graphs.events import StepResult
+
+GENERAL = "general"
+"""The expert that is always there."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExpertProfile:
@@ -141,3 +146,22 @@ class Tool(Protocol):
     async def run(self, call: str, step: str) -> ToolResult:
         """Compute. Raises ToolError with the reason and the remedy."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepKey:
+    """Which execution of a step: its place in the run, and a digest of what it was given."""
+
+    step: int
+    digest: str
+    round: int = 1
+    iteration: int = 0
+    sample: int = 0
+
+
+class StepMemo(Protocol):
+    """What finished steps left; a step found here is not run again."""
+
+    async def load(self, key: StepKey) -> StepResult | None: ...
+
+    async def commit(self, key: StepKey, result: StepResult) -> None: ...

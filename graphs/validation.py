@@ -6,7 +6,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from graphs.errors import InvalidPlan
-from graphs.plan import MAX_STEPS, Plan, Step
+from graphs.plan import MAX_GIVEN_STEPS, Plan, Step
 
 
 def parse_plan(raw: object, known_experts: Collection[str]) -> Plan:
@@ -16,8 +16,8 @@ def parse_plan(raw: object, known_experts: Collection[str]) -> Plan:
     """
     items = _items(raw)
     faults: list[str] = []
-    if not 1 <= len(items) <= MAX_STEPS:
-        faults.append(f"it has {len(items)} steps; write 1 to {MAX_STEPS}")
+    if not 1 <= len(items) <= MAX_GIVEN_STEPS:
+        faults.append(f"it has {len(items)} steps; write 1 to {MAX_GIVEN_STEPS}")
     steps: list[Step] = []
     for position, item in enumerate(items, start=1):
         try:

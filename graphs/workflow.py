@@ -6,13 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from graphs.budget import Budget, Meter, MeteredClient
 from graphs.compile import compile_plan
+from graphs.dispatch import Dispatcher
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
-from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS, Plan
+from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS, Plan
 from graphs.planner import PLANNER, Planner
-from graphs.protocols import ExpertClient, Tool
+from graphs.policies import StepPolicy
+from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.step_runner import StepRunner
 from graphs.validation import unknown_experts
 
@@ -23,9 +26,13 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
-    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
+    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_GIVEN_STEPS)
+    """The planner writes MAX_STEPS at most."""
     max_plan_tokens: int = Field(default=512, ge=1)
     max_answer_tokens: int = Field(default=128, ge=1)
+    budget: Budget = Budget()
+    policy: StepPolicy = StepPolicy()
+    """Of the steps that bring none."""
 
 
 class Usage(BaseModel):
@@ -54,8 +61,10 @@ class RunOutcome(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["success", "error"]
-    """"error" if no sink of the plan has a result."""
+    status: Literal["success", "error", "timeout", "budget_exhausted"]
+    """"error" if no sink of the plan has a result, or a step failed the run; "timeout" if that one's time was up."""
+    reason: str = ""
+    """Why the run ended early."""
     plan: Plan
     plan_warnings: tuple[str, ...]
     results: tuple[StepResult, ...]
@@ -72,23 +81,32 @@ async def run_task(
     sink: EventSink,
     plan: Plan | None = None,
     limits: Limits | None = None,
+    memo: StepMemo | None = None,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given), run the plan as a graph, and answer.
 
-    Steps that fail are in the outcome. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
-    GenerationError (the planner failed), and whatever the sink raises.
+    Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
+    given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
+    was a plan), and whatever the sink or the memo raises.
     """
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
-    planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
+    meter = Meter(limits.budget)
+    client = MeteredClient(client, meter)
+    async with meter.in_time():
+        planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
     await sink.emit(planned)
-    runner = StepRunner(task, planned.plan, client, tools, sink)
-    joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
-    graph = compile_plan(planned.plan, runner.run, joiner.join)
-    state = await graph.ainvoke({"results": {}, "answer": None})
+    runner = StepRunner(task, planned.plan, client, tools, sink, meter=meter, policy=limits.policy)
+    joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens, meter=meter)
+    versions = {profile.name: profile.version for profile in client.profiles()}
+    async with Dispatcher(planned.plan, runner.run, sink, versions=versions, memo=memo) as dispatcher:
+        graph = compile_plan(planned.plan, dispatcher.result_of, joiner.join)
+        state = await graph.ainvoke({"results": {}, "answer": None})
     results = tuple(state["results"][step.id] for step in planned.plan.steps)
-    return _outcome(planned, results, state["answer"], time.perf_counter() - started)
+    outcome = _outcome(planned, results, state["answer"], time.perf_counter() - started)
+    stopped = dispatcher.stopped or meter.exhausted
+    return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
 
 def check_task(task: str, max_chars: int) -> None:
@@ -102,7 +120,8 @@ def check_task(task: str, max_chars: int) -> None:
 
 
 async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, tools, limits.max_steps, limits.max_plan_tokens).plan(task, sink)
+    max_steps = min(limits.max_steps, MAX_STEPS)
+    return await Planner(client, tools, max_steps, limits.max_plan_tokens).plan(task, sink)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:
