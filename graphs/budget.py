@@ -103,10 +103,11 @@ class MeteredClient:
         stream = self.client.generate(expert, prompt, max_tokens=max_tokens, constraint=constraint, sampling=sampling)
         try:
             async for piece in stream:
-                self.meter.count_tokens(len(piece.token_ids) + piece.num_prompt_tokens)
-                if piece.finish_reason is None:
-                    self.meter.check_tokens()
+                is_last = piece.finish_reason is not None
+                self.meter.count_tokens(len(piece.token_ids) + (piece.num_prompt_tokens if is_last else 0))
                 yield piece
+                if not is_last:
+                    self.meter.check_tokens()
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()

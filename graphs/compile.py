@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Checkpointer
 
 from graphs.events import Answered, StepResult
 from graphs.plan import Plan, Step
@@ -30,7 +30,7 @@ def compile_plan(
     run_step: RunStep,
     join: Join,
     *,
-    checkpointer: Checkpointer = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
     interrupt_before: Collection[int] = (),
 ) -> CompiledStateGraph[RunState, Any, Any, Any]:
     """The graph of a plan. Every step runs once, after the steps that it depends on; the joiner runs last.

@@ -34,6 +34,12 @@ class Step(BaseModel):
         """The steps that the text refers to, ascending."""
         return tuple(sorted({int(k) for k in REFERENCE.findall(self.text)}))
 
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Who may be asked: the step's expert, and those of its quorum."""
+        quorum = self.policy.quorum if self.policy else None
+        return tuple(dict.fromkeys((self.expert, *(quorum.experts if quorum else ()))))
+
     @model_validator(mode="after")
     def _derive(self) -> Self:
         if not self.text.strip():

@@ -36,9 +36,10 @@ def unknown_experts(steps: Collection[Step], known_experts: Collection[str]) -> 
     """A fault for each step whose expert cannot be asked."""
     known = ", ".join(sorted(known_experts))
     return [
-        f"step {step.id} names unknown expert {step.expert!r}; known: {known}"
+        f"step {step.id} names unknown expert {expert!r}; known: {known}"
         for step in steps
-        if step.expert not in known_experts
+        for expert in step.experts
+        if expert not in known_experts
     ]
 
 
