@@ -24,6 +24,11 @@ class Budget(BaseModel):
     """Steps that are started; skipped ones and attempts of the same step do not count."""
     tool_calls: int | None = Field(default=None, ge=1)
 
+    def capped(self, by: "Budget") -> "Budget":
+        """The lower one of both in every respect."""
+        limits = [self.model_dump(exclude_none=True), by.model_dump(exclude_none=True)]
+        return Budget(**{name: min(one[name] for one in limits if name in one) for name in {**limits[0], **limits[1]}})
+
 
 class Meter:
     """Counts what one run spends. Raises BudgetExhausted before more is spent than is left.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from graphs.errors import RunStopped
 from graphs.events import EventSink
 from graphs.workflow import RunOutcome
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
@@ -138,12 +139,12 @@ def _verdict(run_id: str, job: _Job) -> tuple[RunStatus, RunError | None]:
     if error is not None:
         if not isinstance(error, KNOWN_ERRORS):
             _LOG.error("run %s failed by a fault of the program", run_id, exc_info=error)
-        return RunStatus.ERROR, failure_of(error)
+        return RunStatus(error.status) if isinstance(error, RunStopped) else RunStatus.ERROR, failure_of(error)
     outcome = job.work.result()
     # without an outcome the run had ended before its turn came; its earlier status stays
     if outcome is None or outcome.status == "success":
         return RunStatus.SUCCESS, None
     reasons = "; ".join(f"step {result.id}: {result.error}" for result in outcome.results if result.status == "error")
-    return RunStatus.ERROR, RunError(
-        type="no_answer", message=reasons, remedy="see the steps: ccoe runs show " + run_id
-    )
+    kind = "no_answer" if outcome.status == "error" else outcome.status
+    remedy = "see the steps: ccoe runs show " + run_id
+    return RunStatus(outcome.status), RunError(type=kind, message=outcome.reason or reasons, remedy=remedy)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from graphs.budget import Budget
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
@@ -30,9 +31,10 @@ class RemoteService:
             runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
             yield cls(client, runs, TraceStore(redis, runs))
 
-    async def submit(self, task: str | None, plan: object = None) -> Run:
+    async def submit(self, task: str | None, plan: object = None, limits: Budget | None = None) -> Run:
         """Start a run. Raises RunRefusedError, ServeUnreachableError."""
-        return Run.model_validate(await self._client.request("POST", "/api/runs", {"task": task, "plan": plan}))
+        body = {"task": task, "plan": plan, "limits": limits.model_dump() if limits else None}
+        return Run.model_validate(await self._client.request("POST", "/api/runs", body))
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End a run as cancelled. Raises RunNotFoundError, RunEndedError."""

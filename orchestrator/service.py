@@ -10,6 +10,7 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from graphs.budget import Budget
 from graphs.events import EventSink
 from graphs.plan import Plan
 from graphs.planner import PLANNER
@@ -82,8 +83,10 @@ class Service:
                         await asyncio.wait({beating}, timeout=INSIST_SECONDS)
                     await service._leave()
 
-    async def submit(self, task: str | None, plan: object = None) -> Run:
+    async def submit(self, task: str | None, plan: object = None, limits: Budget | None = None) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
+
+        `limits` can only lower what the settings allow any run.
 
         Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
         """
@@ -104,6 +107,7 @@ class Service:
             worker=self._worker.id,
             created=now,
             is_plan_given=parsed is not None,
+            limits=self._settings.limits.capped(limits or Budget()),
             plan=parsed,
         )
         await self.runs.create(run)
@@ -147,7 +151,12 @@ class Service:
         return parsed
 
     async def _perform(self, run: Run, sink: EventSink) -> RunOutcome:
-        limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
+        limits = Limits(
+            max_task_chars=self._settings.max_task_chars,
+            max_steps=self._settings.max_steps,
+            budget=run.limits,
+            policy=self._settings.step_policy,
+        )
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
                 run.task, client=self.experts, tools=self._tools, sink=sink, plan=run.plan, limits=limits

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from graphs.budget import Budget
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
@@ -28,6 +29,8 @@ class RunRequest(BaseModel):
     task: str | None = None
     plan: Any = None
     """A list of steps {id, text, expert}, or an object with `steps`."""
+    limits: Budget | None = None
+    """What the run may spend."""
 
 
 class RunPage(BaseModel):
@@ -39,7 +42,7 @@ class RunPage(BaseModel):
 @router.post("", status_code=202)
 async def create_run(request: RunRequest, service: ServiceDependency, response: Response) -> Run:
     """Start a run. Its id comes back at once; follow it at `Location` and `Location`/events."""
-    run = await service.submit(request.task, request.plan)
+    run = await service.submit(request.task, request.plan, request.limits)
     response.headers["Location"] = f"{router.prefix}/{run.id}"
     return run
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from graphs.budget import Budget
 from orchestrator.cli.document import run_document
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import Watcher, watch_live, watch_plain, watch_silently
@@ -27,6 +28,7 @@ app = typer.Typer()
 class _Question:
     task: str | None
     plan: object
+    limits: Budget
     watch: Watcher
 
 
@@ -41,11 +43,16 @@ def ask(
             help="NAME=PATH of a SQLite file for SQL steps; asks with experts of its own, not a running one's."
         ),
     ] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0.001, help="End the run after this time.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of prompts and outputs together.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps that are started.")] = None,
+    max_tool_calls: Annotated[int | None, typer.Option(min=1, help="Calls of tools.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
     settings = _settings(database or [])
-    question = _Question(task, _read_plan(plan) if plan else None, _watcher(as_json))
+    limits = Budget(seconds=max_seconds, tokens=max_tokens, steps=max_steps, tool_calls=max_tool_calls)
+    question = _Question(task, _read_plan(plan) if plan else None, limits, _watcher(as_json))
     run = run_to_end(_answer(question, _service(settings, cast(OpenExperts, context.obj), is_own=bool(database))))
     if as_json:
         typer.echo(run_document(run))
@@ -55,7 +62,7 @@ def ask(
 
 async def _answer(question: _Question, opening: AbstractAsyncContextManager[Service | RemoteService]) -> Run:
     async with opening as service:
-        run = await service.submit(question.task, question.plan)
+        run = await service.submit(question.task, question.plan, question.limits)
         try:
             await question.watch(run.task, service.events(run.id))
         finally:

@@ -105,3 +105,7 @@ def test_another_timeout_is_not_taken_for_the_budgets() -> None:
 
     with pytest.raises(TimeoutError):
         run_virtually(inner())
+
+
+def test_the_lower_limit_holds() -> None:
+    assert Budget(steps=3, tokens=9).capped(Budget(steps=2, seconds=1.5)) == Budget(steps=2, tokens=9, seconds=1.5)
