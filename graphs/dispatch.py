@@ -11,18 +11,24 @@ The dispatcher runs ahead of LangGraph wherever nothing is left to decide:
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from graphs.errors import RunStopped, StepRequired
 from graphs.events import EventSink, StepFinished, StepResult
 from graphs.plan import Plan, Step
 from graphs.protocols import StepKey, StepMemo
 from graphs.state import Results
+from graphs.step_runner import Commit
 
-RunStep = Callable[[Step, Results], Awaitable[StepResult]]
+
+class RunStep(Protocol):
+    """Runs a step with the results of what it needs, and commits a success before anybody hears of it."""
+
+    async def __call__(self, step: Step, results: Results, commit: Commit | None) -> StepResult: ...
 
 
 def step_key(step: Step, results: Results, version: str) -> StepKey:
@@ -132,13 +138,11 @@ class Dispatcher:
 
     async def _execute(self, step: Step, key: StepKey, given: Results) -> None:
         try:
-            result = await self._memo.load(key) if self._memo else None
-            if result is not None:
+            memo = self._memo
+            if memo and (result := await memo.load(key)):
                 await self._sink.emit(StepFinished(result=result))
             else:
-                result = await self._run_step(step, given)
-                if self._memo and result.status == "success":
-                    await self._memo.commit(key, result)
+                result = await self._run_step(step, given, partial(memo.commit, key) if memo else None)
         except RunStopped as stopped:
             await self._stop(stopped)
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from graphs.policies import StepPolicy
 from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
 
+Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
@@ -72,10 +73,11 @@ class StepRunner:
         self._policy = policy or StepPolicy()
         """Of the steps that bring none."""
 
-    async def run(self, step: Step, results: Results) -> StepResult:
+    async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
 
-        Raises BudgetExhausted, and StepRequired if the step failed and the run is to fail with it.
+        A success is committed before anybody hears of it. Raises BudgetExhausted, and StepRequired if the step failed
+        and the run is to fail with it.
         """
         started, policy = time.perf_counter(), step.policy or self._policy
         missing = [k for k in step.depends_on if results[k].status != "success"]
@@ -88,6 +90,8 @@ class StepRunner:
             async with self._meter.in_time():
                 result = await attempts.answer(step.expert)
         result = result.model_copy(update={"seconds": time.perf_counter() - started})
+        if commit and result.status == "success":
+            await commit(result)
         await self._sink.emit(StepFinished(result=result))
         if result.status == "error" and policy.on_failure == "fail":
             raise StepRequired(result)

@@ -18,6 +18,7 @@ from graphs.plan import Plan, Step
 from graphs.policies import ErrorKind, OnFailure, Retry, StepPolicy
 from graphs.protocols import StepKey
 from graphs.state import Results
+from graphs.step_runner import Commit
 from graphs.workflow import Limits, RunOutcome, run_task
 from tests.graphs.run_model import Expected, Tries, expected
 from tests.graphs.scripted_client import EventList
@@ -174,25 +175,17 @@ def test_a_run_that_is_cancelled_goes_on_where_it_was() -> None:
     assert [key.step for key in memory.kept] == [1, 2, 3]
 
 
-def test_a_result_is_committed_before_a_step_that_needs_it_starts() -> None:
-    plan = plan_of((), (1,))
-    order: list[str] = []
+def test_a_result_is_committed_before_anybody_hears_of_it() -> None:
+    plan, sink = plan_of((), (1,)), TimedEvents()
+    committed: dict[int, float] = {}
 
     class Slow(Memory):
         async def commit(self, key: StepKey, result: StepResult) -> None:
             await asyncio.sleep(1)
-            order.append(f"committed {key.step}")
+            committed[key.step] = now()
 
-    async def run_step(step: Step, results: Results) -> StepResult:
-        order.append(f"started {step.id}")
-        return StepResult(id=step.id, status="success")
-
-    async def run() -> None:
-        async with Dispatcher(plan, run_step, EventList(), memo=Slow()) as dispatcher:
-            await compile_plan(plan, dispatcher.result_of, no_answer).ainvoke({"results": {}, "answer": None})
-
-    run_virtually(run())
-    assert order == ["started 1", "committed 1", "started 2", "committed 2"]
+    run_virtually(run_task(TASK, client=TimedExperts({}), tools={}, sink=sink, plan=plan, memo=Slow()))
+    assert committed == sink.ended == {1: 1, 2: 2}
 
 
 def test_a_failure_is_not_kept() -> None:
@@ -227,7 +220,7 @@ def test_a_fault_of_a_step_ends_the_run_and_its_siblings() -> None:
     plan = plan_of((), (), (1,), (3,))
     cancelled: list[int] = []
 
-    async def run_step(step: Step, results: Results) -> StepResult:
+    async def run_step(step: Step, results: Results, commit: Commit | None) -> StepResult:
         if step.id == 4:
             raise ZeroDivisionError("a fault")
         try:
@@ -265,7 +258,7 @@ class Paused:
     saver: InMemorySaver = field(default_factory=InMemorySaver)
     config: Any = field(default_factory=lambda: {"configurable": {"thread_id": "1"}})
 
-    async def run_step(self, step: Step, results: Results) -> StepResult:
+    async def run_step(self, step: Step, results: Results, commit: Commit | None) -> StepResult:
         given = f"{step.id}({','.join(results[k].result for k in step.depends_on)})"
         self.started.append(given)
         await asyncio.sleep(1)
