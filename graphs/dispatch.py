@@ -35,7 +35,7 @@ def step_key(step: Step, results: Results, version: str) -> StepKey:
     """Which execution of a step this is: its text, its expert and that one's version, and what it is given."""
     inputs = [(k, results[k].status, results[k].result) for k in step.depends_on]
     given = json.dumps([step.text, step.expert, version, inputs])
-    return StepKey(step.id, hashlib.sha256(given.encode()).hexdigest())
+    return StepKey(step.id, hashlib.sha256(given.encode()).hexdigest(), step.round)
 
 
 @dataclass(frozen=True, slots=True)

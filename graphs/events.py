@@ -109,6 +109,10 @@ class Answered(_Event):
     source: Literal["joiner", "assembled"]
     reason: str = ""
     """Why it was assembled."""
+    failed: tuple[int, ...] = ()
+    """Steps without a result."""
+    skipped: tuple[int, ...] = ()
+    """Steps that were not run, as they need those, or as the run had ended."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0

@@ -18,6 +18,7 @@ from graphs.step_runner import filled_text
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
+MISSING = ("error", "skipped")
 _STEM_CHARS = 4
 _LINKING_WORDS = (
     "answer result total sum difference product average number amount make give get there so therefore then have has "
@@ -59,10 +60,16 @@ class Joiner:
     max_tokens: int = 128
     meter: Meter = field(default_factory=lambda: Meter(Budget()))
 
+    def asks_for_another_round(self, results: Results) -> bool:
+        """Whether there is nothing to answer from: no final step has a result."""
+        return all(results[step.id].status != "success" for step in self.planned.plan.sinks)
+
     async def join(self, results: Results) -> Answered:
         """The answer. It is assembled, with the reason, unless the joiner's own words pass every check."""
         started = time.perf_counter()
         generation: Generation | None = None
+        without = {status: tuple(k for k, one in sorted(results.items()) if one.status == status) for status in MISSING}
+        results = {step.id: results[step.id] for step in self.planned.plan.answering}
         reason = self._reason_to_assemble(results)
         if not reason:
             try:
@@ -75,6 +82,8 @@ class Joiner:
             answer=generation.text.strip() if generation and not reason else assembled,
             source="assembled" if reason else "joiner",
             reason=reason,
+            failed=without["error"],
+            skipped=without["skipped"],
             num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
             num_output_tokens=generation.num_output_tokens if generation else 0,
             seconds=time.perf_counter() - started,
@@ -100,7 +109,7 @@ class Joiner:
     async def _phrase(self, results: Results) -> Generation:
         inputs = tuple(
             StepInput(step.id, filled_text(step, results), results[step.id].result, results[step.id].token_ids)
-            for step in self.planned.plan.steps
+            for step in self.planned.plan.answering
         )
         texts = (self.task, *(known.result for known in inputs))
         numbers = tuple(dict.fromkeys(number for text in texts for number in written_numbers(text)))
@@ -127,14 +136,14 @@ class Joiner:
 
     def _foreign_words(self, answer: str, results: Results) -> list[str]:
         """Words that neither the task nor a step nor a result has, in any inflection."""
-        asked = " ".join(filled_text(step, results) for step in self.planned.plan.steps)
+        asked = " ".join(filled_text(step, results) for step in self.planned.plan.answering)
         known = _content(" ".join((self.task, asked, _LINKING_WORDS, *(found.result for found in results.values()))))
         stems = {word[:_STEM_CHARS] for word in known}
         return sorted(word for word in _content(answer) if word[:_STEM_CHARS] not in stems)
 
     def _is_misplaced(self, result: StepResult, answer: str, results: Results) -> bool:
         """Whether a part of the sentence that gives the result speaks more of another step than of the result's own."""
-        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.steps}
+        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.answering}
         for part in _PART_ENDS.split(answer):
             if _quotes(part, result.result):
                 words = _content(part) - _content(result.result)

@@ -28,6 +28,8 @@ class Step(BaseModel):
     """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
     policy: StepPolicy | None = None
     """None: the run's default. Given by hand only; the planner writes none."""
+    round: int = Field(default=1, ge=1)
+    """Of planning, in which it was written."""
 
     @property
     def references(self) -> tuple[int, ...]:
@@ -64,6 +66,9 @@ class Plan(BaseModel):
         ids = [step.id for step in self.steps]
         if ids != list(range(1, len(ids) + 1)):
             raise ValueError(f"step ids are {ids}; number them 1 to {len(ids)} in order, each once")
+        rounds = [step.round for step in self.steps]
+        if rounds != sorted(rounds):
+            raise ValueError(f"the rounds of the steps are {rounds}; a later step is of the same round or a later one")
         return self
 
     def check_experts(self, known: set[str]) -> None:
@@ -94,6 +99,20 @@ class Plan(BaseModel):
 
     @property
     def sinks(self) -> tuple[Step, ...]:
-        """The steps that no other step depends on: what the answer is made of."""
+        """The steps of the last round that no other step depends on: what the answer is made of."""
         needed = {k for step in self.steps for k in step.depends_on}
-        return tuple(step for step in self.steps if step.id not in needed)
+        return tuple(step for step in self.steps if step.round == self.num_rounds and step.id not in needed)
+
+    @property
+    def answering(self) -> tuple[Step, ...]:
+        """The sinks and all steps that they rest on: every step, or those of it that another round has kept."""
+        rest_on = {step.id for step in self.sinks}
+        for step in reversed(self.steps):
+            if step.id in rest_on:
+                rest_on.update(step.depends_on)
+        return tuple(step for step in self.steps if step.id in rest_on)
+
+    @property
+    def num_rounds(self) -> int:
+        """Of planning."""
+        return self.steps[-1].round

@@ -4,35 +4,17 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from graphs.budget import Budget, Meter, MeteredClient
-from graphs.compile import compile_plan
-from graphs.dispatch import Dispatcher
+from graphs.budget import Meter, MeteredClient
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, EventSink, Planned, StepResult
-from graphs.joiner import Joiner
-from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS, Plan
+from graphs.limits import Limits
+from graphs.plan import Plan
 from graphs.planner import PLANNER, Planner
-from graphs.policies import StepPolicy
 from graphs.protocols import ExpertClient, StepMemo, Tool
-from graphs.step_runner import StepRunner
+from graphs.rounds import Rounds, RoundsState
 from graphs.validation import unknown_experts
-
-
-class Limits(BaseModel):
-    """What a run may use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
-    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_GIVEN_STEPS)
-    """The planner writes MAX_STEPS at most."""
-    max_plan_tokens: int = Field(default=512, ge=1)
-    max_answer_tokens: int = Field(default=128, ge=1)
-    budget: Budget = Budget()
-    policy: StepPolicy = StepPolicy()
-    """Of the steps that bring none."""
 
 
 class Usage(BaseModel):
@@ -97,15 +79,9 @@ async def run_task(
     async with meter.in_time():
         planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
     await sink.emit(planned)
-    runner = StepRunner(task, planned.plan, client, tools, sink, meter=meter, policy=limits.policy)
-    joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens, meter=meter)
-    versions = {profile.name: profile.version for profile in client.profiles()}
-    async with Dispatcher(planned.plan, runner.run, sink, versions=versions, memo=memo) as dispatcher:
-        graph = compile_plan(planned.plan, dispatcher.result_of, joiner.join)
-        state = await graph.ainvoke({"results": {}, "answer": None})
-    results = tuple(state["results"][step.id] for step in planned.plan.steps)
-    outcome = _outcome(planned, results, state["answer"], time.perf_counter() - started)
-    stopped = dispatcher.stopped or meter.exhausted
+    rounds = Rounds(task, client, tools, sink, limits, meter, memo)
+    outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    stopped = rounds.stopped or meter.exhausted
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
 
@@ -120,8 +96,7 @@ def check_task(task: str, max_chars: int) -> None:
 
 
 async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    max_steps = min(limits.max_steps, MAX_STEPS)
-    return await Planner(client, tools, max_steps, limits.max_plan_tokens).plan(task, sink)
+    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens).plan(task, sink)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:
@@ -131,14 +106,17 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(planned: Planned, results: tuple[StepResult, ...], answer: Answered, seconds: float) -> RunOutcome:
-    parts = (planned, *results, answer)
-    sinks = {step.id for step in planned.plan.sinks}
-    has_answer = any(result.status == "success" for result in results if result.id in sinks)
+def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
+    last, answer = state["planned"][-1], state["answer"]
+    assert answer is not None
+    results = tuple(state["results"][step.id] for step in last.plan.steps)
+    parts = (*state["planned"], *results, answer)
+    has_answer = any(state["results"][step.id].status == "success" for step in last.plan.sinks)
+    plan_seconds = sum(planned.seconds for planned in state["planned"])
     return RunOutcome(
         status="success" if has_answer else "error",
-        plan=planned.plan,
-        plan_warnings=planned.warnings,
+        plan=last.plan,
+        plan_warnings=last.warnings,
         results=results,
         answer=answer,
         usage=Usage(
@@ -146,9 +124,6 @@ def _outcome(planned: Planned, results: tuple[StepResult, ...], answer: Answered
             num_output_tokens=sum(part.num_output_tokens for part in parts),
         ),
         timings=Timings(
-            plan=planned.seconds,
-            steps=seconds - planned.seconds - answer.seconds,
-            answer=answer.seconds,
-            total=seconds,
+            plan=plan_seconds, steps=seconds - plan_seconds - answer.seconds, answer=answer.seconds, total=seconds
         ),
     )

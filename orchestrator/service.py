@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from graphs.budget import Budget
 from graphs.events import EventSink
+from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import Tool
 from graphs.validation import parse_plan
-from graphs.workflow import Limits, RunOutcome, check_task, run_task
+from graphs.workflow import RunOutcome, check_task, run_task
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
 from orchestrator.executor import INSIST_SECONDS, Executor
@@ -107,7 +108,7 @@ class Service:
             worker=self._worker.id,
             created=now,
             is_plan_given=parsed is not None,
-            limits=self._settings.limits.capped(limits or Budget()),
+            limits=self._settings.limits.capped(limits) if limits else self._settings.limits,
             plan=parsed,
         )
         await self.runs.create(run)
@@ -154,6 +155,7 @@ class Service:
         limits = Limits(
             max_task_chars=self._settings.max_task_chars,
             max_steps=self._settings.max_steps,
+            max_rounds=self._settings.max_rounds,
             budget=run.limits,
             policy=self._settings.step_policy,
         )

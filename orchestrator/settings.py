@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from experts.config import DecodeWeights, ExpertForm
 from graphs.budget import Budget
+from graphs.limits import MAX_ROUNDS
 from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS
 from graphs.policies import StepPolicy
 from orchestrator.errors import SettingsInvalidError
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
     max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_GIVEN_STEPS)
     """Of any plan; the planner writes 12 at most."""
+    max_rounds: int = Field(default=1, ge=1, le=MAX_ROUNDS)
+    """Of planning: another one where no final step of the last one has a result."""
     limits: Annotated[Budget, NoDecode] = Budget()
     """What any run may spend, as a JSON object; a run may ask for less."""
     step_policy: Annotated[StepPolicy, NoDecode] = StepPolicy()

@@ -6,27 +6,25 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Overwrite
 
-from graphs.budget import Budget
 from graphs.compile import compile_plan, node_name
 from graphs.dispatch import Dispatcher, step_key
 from graphs.events import Answered, StepFinished, StepResult
+from graphs.limits import Limits
 from graphs.plan import Plan, Step
-from graphs.policies import ErrorKind, OnFailure, Retry, StepPolicy
 from graphs.protocols import StepKey
 from graphs.state import Results
 from graphs.step_runner import Commit
-from graphs.workflow import Limits, RunOutcome, run_task
-from tests.graphs.run_model import Expected, Tries, expected
+from graphs.workflow import RunOutcome, run_task
+from tests.graphs.random_runs import Scenario, scenarios
+from tests.graphs.run_model import Expected, expected
 from tests.graphs.scripted_client import EventList
 from tests.graphs.timed_experts import NEVER, TimedEvents, TimedExperts, Try
 from tests.graphs.virtual_time import now, run_virtually
 
 TASK = "A task."
-GRID = 0.01
 
 
 def plan_of(*needed: tuple[int, ...]) -> Plan:
@@ -54,53 +52,6 @@ class Memory:
 
 
 # --- random runs against the model ---
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A plan, what its experts do, what the run may spend, and when it is cancelled, if it is."""
-
-    plan: Plan
-    tries: Tries
-    budget: Budget
-    cancelled_at: float | None
-
-
-@st.composite
-def policies(draw: st.DrawFn, grain: float) -> StepPolicy:
-    kinds: list[ErrorKind] = draw(st.sampled_from([["generation"], ["timeout"], ["generation", "timeout"]]))
-    attempts = draw(st.integers(1, 3))
-    retry = Retry(max_attempts=attempts, on=tuple(kinds), base_seconds=GRID, jitter=0) if attempts > 1 else None
-    on_failure: OnFailure = draw(st.sampled_from(["skip", "skip", "fail", "default", "general"]))
-    return StepPolicy(
-        timeout=draw(st.sampled_from([None, 2.5 * GRID + grain])),
-        retry=retry,
-        on_failure=on_failure,
-        default="none" if on_failure == "default" else None,
-    )
-
-
-@st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    steps: list[Step] = []
-    tries: dict[tuple[str, str], tuple[Try, ...]] = {}
-    for k in range(1, draw(st.integers(1, 7)) + 1):
-        # sums of these never meet: no two steps end at the same moment unless one waits for the other
-        grain = GRID * 0.1 / 4**k
-        needed = draw(st.sets(st.integers(1, k - 1), max_size=3)) if k > 1 else set[int]()
-        policy = draw(st.none() | policies(grain))
-        expert = draw(st.sampled_from(["law", "medical"]))
-        steps.append(Step(id=k, text=f"step {k}", expert=expert, depends_on=tuple(needed), policy=policy))
-        seconds = st.sampled_from([n * GRID + grain for n in (1, 2, 4)])
-        one = st.builds(Try, end=st.sampled_from(["answer", "answer", "error"]), seconds=seconds)
-        for asked in (expert, "general"):
-            tries[asked, f"step {k}"] = tuple(draw(st.lists(one, min_size=1, max_size=3)))
-    over = st.none() | st.integers(0, 12).map(lambda n: n * GRID + GRID / 3)
-    cancelled_at = draw(st.none() | st.integers(0, 12).map(lambda n: n * GRID + GRID / 5))
-    budget = Budget(
-        tokens=draw(st.none() | st.integers(1, 80)), seconds=draw(over), steps=draw(st.none() | st.integers(1, 7))
-    )
-    return Scenario(Plan(steps=tuple(steps)), tries, budget, cancelled_at)
 
 
 @settings(max_examples=150, deadline=None)
