@@ -109,6 +109,10 @@ class Dispatcher:
     def _adopt(self, state: Results) -> None:
         """Take over what the state knows, and start what is ready."""
         first, self._in_state = not (self._executions or self._results), state.keys()
+        if not self.stopped:
+            # results of a state that was left: nothing here has run them
+            for k in self._results.keys() - self._executions.keys() - state.keys():
+                del self._results[k]
         changed = [k for k, result in state.items() if (known := self._results.get(k)) is not result != known]
         for k in changed:
             self._forget(k)

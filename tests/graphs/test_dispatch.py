@@ -278,3 +278,23 @@ def test_a_fork_runs_from_its_own_values_and_keeps_what_came_before() -> None:
     state = run_virtually(run())
     assert [result.result for result in state["results"].values()] == ["edited", "2(edited)", "3(2(edited))"]
     assert paused.started == ["1()", "2(1())", "3(2(1()))", "2(edited)", "3(2(edited))"]
+
+
+def test_a_fork_of_a_resumed_run_does_not_find_what_the_state_had_before() -> None:
+    paused = Paused(plan_of((), (1,), (2,), (3,)), before=(3,))
+
+    async def run() -> Any:
+        async with paused.dispatcher() as dispatcher:
+            await paused.graph(dispatcher).ainvoke({"results": {}, "answer": None}, paused.config)
+        paused.before = (4,)
+        async with paused.dispatcher() as dispatcher:
+            graph = paused.graph(dispatcher)
+            await graph.ainvoke(None, paused.config)
+            history = [state async for state in graph.aget_state_history(paused.config)]
+            [after_one] = [state for state in history if list(state.values["results"]) == [1]]
+            edited = Overwrite({1: StepResult(id=1, status="success", result="edited")})
+            fork = await graph.aupdate_state(after_one.config, {"results": edited}, as_node=node_name(1))
+            return await graph.ainvoke(None, fork)
+
+    state = run_virtually(run())
+    assert [result.result for result in state["results"].values()] == ["edited", "2(edited)", "3(2(edited))"]
