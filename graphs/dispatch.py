@@ -195,7 +195,11 @@ class Dispatcher:
             await asyncio.wait(self._cancelled)
 
     def _look_at(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or (fault := task.exception()) is None:
+        if task in self._cancelled:
+            return
+        # nobody here has cancelled it: without a fault its node would wait for ever
+        fault = RuntimeError("a step was cancelled by its own code") if task.cancelled() else task.exception()
+        if fault is None:
             return
         self._fault = self._fault or fault
         for waiting in self._waiting.values():

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Overwrite
 
 from graphs.compile import compile_plan, node_name
 from graphs.dispatch import Dispatcher, step_key
-from graphs.events import Answered, StepFinished, StepResult
+from graphs.events import StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.protocols import StepKey
 from graphs.state import Results
 from graphs.step_runner import Commit
 from graphs.workflow import RunOutcome, run_task
+from tests.graphs.paused_graph import Paused, no_answer, plan_of
 from tests.graphs.random_runs import Scenario, scenarios
 from tests.graphs.run_model import Expected, expected
 from tests.graphs.scripted_client import EventList
@@ -25,12 +25,6 @@ from tests.graphs.timed_experts import NEVER, TimedEvents, TimedExperts, Try
 from tests.graphs.virtual_time import now, run_virtually
 
 TASK = "A task."
-
-
-def plan_of(*needed: tuple[int, ...]) -> Plan:
-    """A step per tuple of what it needs."""
-    steps = (Step(id=k, text=f"step {k}", expert="law", depends_on=deps) for k, deps in enumerate(needed, start=1))
-    return Plan(steps=tuple(steps))
 
 
 def taking(plan: Plan, *seconds: float) -> dict[tuple[str, str], tuple[Try, ...]]:
@@ -191,38 +185,20 @@ def test_a_fault_of_a_step_ends_the_run_and_its_siblings() -> None:
     assert cancelled == [2]
 
 
-async def no_answer(results: Results) -> Answered:
-    return Answered(answer="", source="assembled")
+def test_a_step_that_cancels_itself_is_a_fault() -> None:
+    async def run_step(step: Step, results: Results, commit: Commit | None) -> StepResult:
+        raise asyncio.CancelledError
+
+    async def run() -> None:
+        plan = plan_of(())
+        async with Dispatcher(plan, run_step, EventList()) as dispatcher:
+            await compile_plan(plan, dispatcher.result_of, no_answer).ainvoke({"results": {}, "answer": None})
+
+    with pytest.raises(RuntimeError, match="cancelled by its own code"):
+        run_virtually(run())
 
 
 # --- interrupts, edits and forks ---
-
-
-@dataclass
-class Paused:
-    """A graph with a checkpoint that stops before some steps; every step takes a second and says what it was given."""
-
-    plan: Plan
-    before: tuple[int, ...]
-    started: list[str] = field(default_factory=list[str])
-    sink: EventList = field(default_factory=EventList)
-    saver: InMemorySaver = field(default_factory=InMemorySaver)
-    config: Any = field(default_factory=lambda: {"configurable": {"thread_id": "1"}})
-
-    async def run_step(self, step: Step, results: Results, commit: Commit | None) -> StepResult:
-        given = f"{step.id}({','.join(results[k].result for k in step.depends_on)})"
-        self.started.append(given)
-        await asyncio.sleep(1)
-        await self.sink.emit(StepFinished(result=StepResult(id=step.id, status="success", result=given)))
-        return StepResult(id=step.id, status="success", result=given)
-
-    def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.plan, self.run_step, self.sink, held=self.before)
-
-    def graph(self, dispatcher: Dispatcher) -> Any:
-        return compile_plan(
-            self.plan, dispatcher.result_of, no_answer, checkpointer=self.saver, interrupt_before=self.before
-        )
 
 
 def test_an_interrupt_holds_back_what_lies_behind_it_and_nothing_else() -> None:
