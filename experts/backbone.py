@@ -35,6 +35,8 @@ class Backbone:
     """The whole model; its own upper layers are the general expert."""
     tokenizer: Any
     num_shared_layers: int
+    hub_name: str = ""
+    """The model's name on the Hugging Face Hub; empty if it is not known."""
     mapped: MappedWeights | None = None
     """Where the embeddings and the upper layers lie, if they stay in their file."""
 

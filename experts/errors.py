@@ -13,6 +13,7 @@ ExpertError
 ├── EngineBusy             too many sequences; come back later
 ├── EngineClosed           the engine has stopped
 ├── DatasetError           a row that cannot be used: names file and line
+├── AlreadyMade            the expert is there, made with the same
 ├── ResumeRefused          a training cannot go on from its checkpoint: names what differs
 └── TrainingFileError      activations or a checkpoint cannot be written
 """
@@ -107,6 +108,14 @@ class DatasetError(ExpertError):
         self.path, self.line, self.reason = path, line, reason
         where = str(path) if line is None else f"{path}:{line}"
         super().__init__(f"{where}: {reason}")
+
+
+class AlreadyMade(ExpertError):
+    """The expert that a training would make is there, made with the same: it is left as it is."""
+
+    def __init__(self, path: Path, version: str) -> None:
+        self.path, self.version = path, version
+        super().__init__(f"{str(path)!r} is finished, version {version}; without --resume it is made again")
 
 
 class ResumeRefused(ExpertError):

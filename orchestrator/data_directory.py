@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import DataDirectoryBusyError
 from orchestrator.file_lock import FileLock
@@ -15,12 +15,14 @@ _PATIENCE_SECONDS = 1.0
 
 
 class Announcement(BaseModel):
-    """What a running service tells about itself."""
+    """What a running service tells about itself to those who can read its data directory."""
 
     model_config = ConfigDict(frozen=True)
 
     pid: int
     url: str
+    token: str = Field(repr=False)
+    """Opens all of its API while it runs."""
 
 
 @asynccontextmanager
@@ -41,8 +43,10 @@ async def served_alone(data_dir: Path) -> AsyncGenerator[Path]:
 
 
 def announce(data_dir: Path, announcement: Announcement) -> None:
-    """Tell the other processes where to find this service."""
+    """Tell the user's other processes where to find this service; nobody else can read it."""
     written = data_dir / f"{_ANNOUNCEMENT}.new"
+    written.unlink(missing_ok=True)
+    written.touch(mode=0o600)
     written.write_text(announcement.model_dump_json(), encoding="utf-8")
     written.replace(data_dir / _ANNOUNCEMENT)
 

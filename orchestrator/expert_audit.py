@@ -1,7 +1,7 @@
 """Every change of the experts that a service made, in one capped Redis Stream."""
 
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from redis.asyncio import Redis
@@ -24,6 +24,13 @@ class ExpertChange(BaseModel):
     name: str
     version: str
     previous: str | None = None
+    by: str | None = None
+    """The name of the caller's key, or what stands for one: `local`, `anonymous`."""
+
+    @classmethod
+    def now(cls, action: ExpertAction, name: str, version: str, previous: str | None, by: str) -> Self:
+        """A change that was just made."""
+        return cls(at=datetime.now(UTC), action=action, name=name, version=version, previous=previous, by=by)
 
 
 class ExpertAudit:
@@ -38,9 +45,8 @@ class ExpertAudit:
         async with redis_errors():
             await self._redis.ping()
 
-    async def append(self, action: ExpertAction, name: str, version: str, previous: str | None) -> None:
-        """Write one change with the time of now; the oldest of more than `_MAX_ENTRIES` leave."""
-        change = ExpertChange(at=datetime.now(UTC), action=action, name=name, version=version, previous=previous)
+    async def append(self, change: ExpertChange) -> None:
+        """Write one change; the oldest of more than `_MAX_ENTRIES` leave."""
         async with redis_errors():
             await self._redis.xadd(
                 self._key, {"change": change.model_dump_json()}, maxlen=_MAX_ENTRIES, approximate=False

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from orchestrator.api.app import create_app
+from orchestrator.auth import Auth
 from orchestrator.service import Service
 
 _GRACE_SECONDS = 5
@@ -18,9 +19,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 class HttpServer(uvicorn.Server):
     """Serves a service until a signal comes."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, auth: Auth) -> None:
         self._service = service
-        app = create_app(service)
+        app = create_app(service, auth)
         super().__init__(
             uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS)
         )

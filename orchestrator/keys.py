@@ -5,6 +5,7 @@
 | ccoe:{tenant}:runs            | sorted set | permanent, trimmed when listed |
 | ccoe:{tenant}:active          | set        | permanent, empty when idle     |
 | ccoe:{tenant}:experts:audit   | stream     | permanent, capped              |
+| ccoe:{tenant}:api_keys        | hash       | permanent                      |
 | ccoe:{tenant}:worker:<worker> | string     | lease                          |
 | ccoe:{tenant/run}:run         | hash       | live, then finished            |
 | ccoe:{tenant/run}:steps       | hash       | live, then finished            |
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|events)$")
-_OF_TENANT = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:(runs|active|experts:audit)$")
+_OF_TENANT = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:(runs|active|experts:audit|api_keys)$")
 _OF_WORKER = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:worker:[a-z0-9]+$")
 
 
@@ -58,6 +59,11 @@ class Keys:
     def experts_audit(self) -> str:
         """Every change of the experts that a service made."""
         return f"ccoe:{{{self.tenant}}}:experts:audit"
+
+    @property
+    def api_keys(self) -> str:
+        """The keys of the HTTP API by name: hashes of their secrets."""
+        return f"ccoe:{{{self.tenant}}}:api_keys"
 
     def worker(self, worker: str) -> str:
         """Present while the worker lives."""

@@ -1,5 +1,6 @@
 """The socket of the HTTP server, bound before anything slow begins."""
 
+import ipaddress
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ def listening_socket(host: str, port: int) -> Generator[socket.socket]:
         except OSError as error:
             raise PortTakenError(host, port, error.strerror or str(error)) from error
         yield bound
+
+
+def is_loopback(bound: socket.socket) -> bool:
+    """Whether only this machine can reach the socket."""
+    return ipaddress.ip_address(bound.getsockname()[0]).is_loopback
 
 
 def url_of(bound: socket.socket) -> str:

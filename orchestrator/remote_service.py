@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from graphs.budget import Budget
+from orchestrator.data_directory import Announcement
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
@@ -25,9 +26,9 @@ class RemoteService:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, url: str) -> AsyncGenerator[Self]:
-        """Reach the service at `url`, and its Redis. Raises RedisUnavailableError."""
-        async with redis_connection(settings) as redis, ServiceClient.open(url) as client:
+    async def open(cls, settings: Settings, running: Announcement) -> AsyncGenerator[Self]:
+        """Reach a running service, and its Redis. Raises RedisUnavailableError."""
+        async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
             runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
             yield cls(client, runs, TraceStore(redis, runs))
 

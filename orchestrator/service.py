@@ -18,6 +18,7 @@ from graphs.planner import PLANNER
 from graphs.protocols import Tool
 from graphs.validation import parse_plan
 from graphs.workflow import RunOutcome, check_task, run_task
+from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
 from orchestrator.events import TraceEntry
 from orchestrator.executor import INSIST_SECONDS, Executor
@@ -55,6 +56,7 @@ class Service:
     def __init__(self, settings: Settings, redis: Redis, experts: ExpertHost, tools: Mapping[str, Tool]) -> None:
         keys = Keys(settings.tenant)
         self.experts = experts
+        self.api_keys = ApiKeyStore(redis, keys)
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)

@@ -6,8 +6,10 @@ from typing import Any, Self, cast
 
 import httpx
 
+from orchestrator.data_directory import Announcement
 from orchestrator.errors import RunRefusedError, ServeUnreachableError
 from orchestrator.run import RunError
+from orchestrator.settings import Settings
 
 # a service that is loading its experts answers late
 _TIMEOUT = httpx.Timeout(10.0, read=180.0)
@@ -21,9 +23,11 @@ class ServiceClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncGenerator[Self]:
-        """A client of the service at `url`."""
-        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as http:
+    async def open(cls, settings: Settings, running: Announcement) -> AsyncGenerator[Self]:
+        """A client of a running service, with the key of the settings or else the token that it announced."""
+        secret = settings.api_key.get_secret_value() if settings.api_key else running.token
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=_TIMEOUT) as http:
             yield cls(http)
 
     async def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

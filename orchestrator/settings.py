@@ -14,6 +14,7 @@ from graphs.budget import Budget
 from graphs.limits import MAX_ROUNDS
 from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS
 from graphs.policies import StepPolicy
+from orchestrator.api_key import KeyPolicy, key_name_in
 from orchestrator.errors import SettingsInvalidError
 
 _EXAMPLES = {
@@ -41,6 +42,10 @@ class Settings(BaseSettings):
     """None: an embedded Valkey in the data directory."""
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
+    require_key: KeyPolicy | None = None
+    """What a key is needed for; None: `experts` on a loopback address, `all` elsewhere."""
+    api_key: SecretStr | None = None
+    """What the command line shows a running service; None: the token in its data directory."""
     backbone: str = "embedded"
     """`embedded`, a local path or a Hugging Face name."""
     databases: Annotated[Mapping[str, Path], NoDecode] = Field(default_factory=dict[str, Path])
@@ -88,6 +93,15 @@ class Settings(BaseSettings):
             return None
         if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("it must begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if key_name_in(value.get_secret_value()) is None:
+            raise ValueError("it is not what `ccoe keys create` shows, ccoe_NAME_ and 64 hexadecimal digits")
         return value
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.errors import ExchangeError
 from experts.exchange.adapter_config import CONFIG_FILE, adapter_config, low_rank_of, read_adapter_config, refusal
+from experts.exchange.hub import HubName
 from experts.exchange.new_directory import new_directory
 from experts.expert import PROJECTIONS, Expert, projection_names
 
@@ -32,11 +33,12 @@ class AdapterIdentity:
     tool: str | None = None
 
 
-def export_adapter(expert: Expert, backbone: Backbone, directory: Path) -> None:
+def export_adapter(expert: Expert, backbone: Backbone, directory: Path, base_model: str = "") -> str:
     """Write a low-rank expert as an adapter of the original model that touches its upper layers only.
 
-    `peft.PeftModel.from_pretrained` reads the directory. Raises ExchangeError for an expert in full form, or if the
-    directory exists.
+    `peft.PeftModel.from_pretrained` reads the directory. Returns the original model's name as the adapter states it:
+    `base_model`, else the backbone's on the Hub, else the card's; empty if none is known. Raises ExchangeError for an
+    expert in full form, or if the directory exists.
     """
     if expert.card.low_rank is None:
         what = f"expert {expert.card.name!r}"
@@ -48,11 +50,13 @@ def export_adapter(expert: Expert, backbone: Backbone, directory: Path) -> None:
         tensors[f"{_PREFIX}{modules[projection]}.{part}.weight"] = tensor.detach().cpu().contiguous()
     changed = sorted({name.rpartition(".")[0] for name in expert.tensors})
     targets, layers = _targets(changed, modules, backbone)
-    config = adapter_config(expert.card.low_rank, targets, layers, backbone.model.name_or_path or "")
+    base_model = base_model or backbone.hub_name or _hub_name_in(expert.card)
+    config = adapter_config(expert.card.low_rank, targets, layers, base_model)
     with new_directory(directory) as staging:
         save_file(tensors, staging / ADAPTER_FILE, metadata={"format": "pt"})
         (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         expert.card.save(staging)
+    return base_model
 
 
 def import_adapter(directory: Path, backbone: Backbone, identity: AdapterIdentity) -> Expert:
@@ -86,6 +90,12 @@ def _stated_model(config: Mapping[str, Any]) -> str:
     """The model that an adapter says it was trained on; of a directory its name, as a card may be published."""
     stated = str(config.get("base_model_name_or_path") or "unstated")
     return Path(stated).name if Path(stated).is_absolute() else stated
+
+
+def _hub_name_in(card: ExpertCard) -> str:
+    """The model that an imported adapter was trained on, if it is one of the Hub."""
+    stated = str(card.training.get("base_model", ""))
+    return stated if HubName.parse(stated) else ""
 
 
 def _module_names(backbone: Backbone) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """From rows to a finished expert: encoded, trained, scored beside `general`, saved with its card."""
 
+import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experts.backbone import Backbone
-from experts.card import ExpertCard, GateRules, Metric, TrainingData
+from experts.card import CARD_FILE, ExpertCard, GateRules, Metric, TrainingData
 from experts.checkpoint import save_expert
+from experts.errors import AlreadyMade
 from experts.expert import Expert
 from experts.training.activations import EncodedRow
 from experts.training.datasets import SYNTHETIC, Dataset, dataset
@@ -18,7 +20,7 @@ from experts.training.ngrams import ngram_hashes, save_ngrams
 from experts.training.recipes import Recipe
 from experts.training.row_maker import RowMaker
 from experts.training.rows import TrainingRow, read_rows
-from experts.training.trainer import Progress, Trained, TrainerConfig, TrainingFiles, train
+from experts.training.trainer import Progress, Trained, TrainerConfig, TrainingFiles, made_with, train
 
 _NUM_DEV_ROWS = {"label": 120, "step_f1": 20}
 """Rows of a set that are scored; decoding costs more than comparing labels."""
@@ -80,7 +82,7 @@ def make_builtin(
     listener: Listener,
     files: TrainingFiles | None = None,
 ) -> Made:
-    """Train and score one built-in expert. Raises DatasetError, ResumeRefused and TrainingFileError."""
+    """Train and score one built-in expert. Raises DatasetError, AlreadyMade, ResumeRefused and TrainingFileError."""
 
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
@@ -106,15 +108,34 @@ def make_expert(
 ) -> Made:
     """Train one expert on rows.
 
-    Raises DatasetError naming the row that is longer than what is trained on, ResumeRefused and TrainingFileError.
+    Raises DatasetError naming the row that is longer than what is trained on, AlreadyMade, ResumeRefused and
+    TrainingFileError.
     """
     around = around or Surroundings()
     own, dev = (encode_rows(backbone, part, identity.suffix, around.limits) for part in (rows, around.dev))
     for each in (each for each in (own, dev) if each.num_skipped):
         listener.on_rows_skipped(", ".join(of.name for of in each.rows), each.num_skipped, each.max_tokens)
     files, on_training = around.files, listener.on_training
+    depends_on = made_with(backbone, own.encoded, dev.encoded, config)
+    digest = _digest(identity, own.rows, depends_on)
+    _check_not_made(files, digest)
     trained = train(backbone, own.encoded, config, on_training, dev_rows=dev.encoded, files=files)
-    return Made(Expert(_card(identity, backbone, own, config, trained), trained.tensors), own.rows, trained)
+    card = _card(identity, backbone, own, config, trained)
+    card = card.model_copy(update={"training": {**card.training, "made_with": digest}})
+    return Made(Expert(card, trained.tensors), own.rows, trained)
+
+
+def _digest(identity: Identity, rows: Rows, depends_on: Mapping[str, str]) -> str:
+    """Of all that an expert's card and weights depend on, but for its figures."""
+    parts = [repr(identity), *(repr(of) for of in rows), *(f"{name}={depends_on[name]}" for name in sorted(depends_on))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _check_not_made(files: TrainingFiles, digest: str) -> None:
+    if files.resume and files.expert is not None and (files.expert / CARD_FILE).is_file():
+        card = ExpertCard.load(files.expert)
+        if card.training.get("made_with") == digest:
+            raise AlreadyMade(files.expert, card.version)
 
 
 def _card(

@@ -51,7 +51,9 @@ class TrainingFiles:
     checkpoint: Path | None = None
     """Saved at each epoch's end and in between; removing it when the expert is saved is the caller's."""
     resume: bool = False
-    """Go on from the checkpoint if there is one."""
+    """Go on from the checkpoint if there is one, and make no expert that is there, made with the same."""
+    expert: Path | None = None
+    """Where the finished expert is going to be."""
     save_every_seconds: float = 300.0
 
 
@@ -126,8 +128,8 @@ def train(
     ResumeRefused if the checkpoint was made with other rows, another backbone or another configuration.
     """
     files, start = files or TrainingFiles(), time.perf_counter()
-    made_with = _made_with(backbone, rows, dev_rows, config)
-    checkpoint = None if files.checkpoint is None else TrainingCheckpoint(files.checkpoint, made_with)
+    depends_on = made_with(backbone, rows, dev_rows, config)
+    checkpoint = None if files.checkpoint is None else TrainingCheckpoint(files.checkpoint, depends_on)
     saved = checkpoint.load() if checkpoint and files.resume else None
     own, dev = _with_activations(backbone, (rows, dev_rows), files.store, on_progress)
     caching_seconds = time.perf_counter() - start
@@ -239,7 +241,7 @@ class _Course:
             parameter.copy_(weights[name])
 
 
-def _made_with(
+def made_with(
     backbone: Backbone, rows: Sequence[EncodedRow], dev_rows: Sequence[EncodedRow], config: TrainerConfig
 ) -> dict[str, str]:
     """All that the weights depend on, by the names that a refused checkpoint is explained with."""

@@ -18,12 +18,18 @@ def add_error_bodies(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_fault)
 
 
+def error_response(error: Exception) -> JSONResponse:
+    """The response to a known error."""
+    return _body(http_status_of(error), failure_of(error))
+
+
 def _body(status: int, error: RunError) -> JSONResponse:
-    return JSONResponse({"error": error.model_dump()}, status_code=status)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": error.model_dump()}, status_code=status, headers=headers)
 
 
 async def _on_known(_: Request, error: Exception) -> JSONResponse:
-    return _body(http_status_of(error), failure_of(error))
+    return error_response(error)
 
 
 async def _on_fault(_: Request, error: Exception) -> JSONResponse:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from graphs.protocols import ExpertProfile
-from orchestrator.api.injection import ServiceDependency
+from orchestrator.api.injection import CallerDependency, ServiceDependency
 from orchestrator.expert_audit import ExpertChange
 
 router = APIRouter(prefix="/api/experts", tags=["experts"])
@@ -64,21 +64,23 @@ async def list_experts(service: ServiceDependency) -> ExpertPage:
 
 
 @router.post("", status_code=201)
-async def push_expert(request: PushRequest, service: ServiceDependency) -> ExpertSummary:
+async def push_expert(request: PushRequest, service: ServiceDependency, caller: CallerDependency) -> ExpertSummary:
     """Attach an expert, or a new version of one; runs that go on keep theirs."""
-    return ExpertSummary.of(await service.lifecycle.push(request.path))
+    return ExpertSummary.of(await service.lifecycle.push(request.path, by=caller.name))
 
 
 @router.delete("/{name}")
-async def pop_expert(name: str, service: ServiceDependency) -> ExpertSummary:
+async def pop_expert(name: str, service: ServiceDependency, caller: CallerDependency) -> ExpertSummary:
     """Detach an expert; its files stay."""
-    return ExpertSummary.of(await service.lifecycle.pop(name))
+    return ExpertSummary.of(await service.lifecycle.pop(name, by=caller.name))
 
 
 @router.post("/{name}/rollback")
-async def roll_back_expert(name: str, request: RollbackRequest, service: ServiceDependency) -> ExpertSummary:
+async def roll_back_expert(
+    name: str, request: RollbackRequest, service: ServiceDependency, caller: CallerDependency
+) -> ExpertSummary:
     """Make an earlier version of an expert active; runs that go on keep theirs."""
-    return ExpertSummary.of(await service.lifecycle.rollback(name, request.version))
+    return ExpertSummary.of(await service.lifecycle.rollback(name, request.version, by=caller.name))
 
 
 @router.get("/audit")

@@ -1,9 +1,10 @@
-"""How an endpoint gets at the service."""
+"""How an endpoint gets at the service, and at who asks."""
 
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from orchestrator.auth import Caller
 from orchestrator.service import Service
 
 
@@ -12,4 +13,10 @@ def service_of(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
+def caller_of(request: Request) -> Caller:
+    """Who asks, as the middleware has found out."""
+    return cast(Caller, request.state.caller)
+
+
+CallerDependency = Annotated[Caller, Depends(caller_of)]
 ServiceDependency = Annotated[Service, Depends(service_of)]

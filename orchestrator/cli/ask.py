@@ -76,7 +76,7 @@ def _service(
     settings: Settings, open_experts: OpenExperts, *, is_own: bool
 ) -> AbstractAsyncContextManager[Service | RemoteService]:
     running = None if is_own else running_service(settings.data_dir)
-    return RemoteService.open(settings, running.url) if running else Service.open(settings, open_experts)
+    return RemoteService.open(settings, running) if running else Service.open(settings, open_experts)
 
 
 def _settings(databases: list[str]) -> Settings:

@@ -35,16 +35,21 @@ def export_expert(
     name: Annotated[str, typer.Argument(help=NAMED, metavar="NAME[@VERSION]")],
     output: Annotated[Path, typer.Argument(help="The directory to make.")],
     form: Annotated[Format, typer.Option("--as", help="A whole model of transformers, or a PEFT adapter.")],
+    base_model: Annotated[
+        str, typer.Option(help="Of an adapter: the original model's name; known if the backbone is one of the Hub.")
+    ] = "",
 ) -> None:
     """Write an expert as a model that transformers loads, or a low-rank one as an adapter that PEFT loads."""
+    if base_model and form is Format.MERGED:
+        raise typer.BadParameter("--base-model is for --as peft; a merged model needs no other")
     settings = read_settings()
     directory = None if name == "general" else entry_of(Registry(settings.experts_dir), name).directory
     backbone = load_backbone(backbone_config(settings))
     expert = general_expert(backbone) if directory is None else load_expert(directory, backbone)
     if form is Format.MERGED:
         export_merged(expert, backbone, output)
-    else:
-        export_adapter(expert, backbone, output)
+    elif not export_adapter(expert, backbone, output, base_model):
+        typer.echo("the adapter names no base model, the backbone is a directory; --base-model names it", err=True)
     typer.echo(f"{expert.card.name} {expert.card.version} is in {output}")
 
 

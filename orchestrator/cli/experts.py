@@ -13,14 +13,16 @@ from typer.main import get_group
 
 from experts.exchange.hub import HubName, download_expert, upload_expert
 from experts.registry import Entry, Registry
-from graphs.protocols import ExpertProfile
+from orchestrator.audit_file import AuditFile
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.data_directory import running_service
-from orchestrator.errors import NoServiceError
-from orchestrator.expert_audit import ExpertChange
+from orchestrator.expert_audit import ExpertAudit, ExpertChange
 from orchestrator.expert_host import OpenExperts
+from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_connection
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings, read_settings
+from orchestrator.stored_experts import StoredExperts
 
 _WITH_TORCH = {
     "diff": ("expert_difference", "What differs between two experts or versions."),
@@ -109,11 +111,11 @@ def rollback(
 
 @app.command()
 def audit(limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50) -> None:
-    """The changes of experts that the running service made, the newest first."""
-    table = Table("time", "action", "expert", "version", "before", box=None)
+    """Who changed experts, in a service or on this disk, the newest first."""
+    table = Table("time", "by", "action", "expert", "version", "before", box=None)
     for change in run_to_end(_audit(read_settings(), limit)):
         at = change.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(at, change.action, change.name, change.version, change.previous or "")
+        table.add_row(at, change.by or "", change.action, change.name, change.version, change.previous or "")
     Console(highlight=False).print(table)
 
 
@@ -139,37 +141,32 @@ def _every_version(registry: Registry) -> Sequence[Entry]:
 async def _push(settings: Settings, directory: Path, open_experts: OpenExperts) -> tuple[str, str]:
     running = running_service(settings.data_dir)
     if running:
-        async with ServiceClient.open(running.url) as client:
+        async with ServiceClient.open(settings, running) as client:
             pushed = await client.request("POST", "/api/experts", {"path": str(directory)})
             return str(pushed["name"]), str(pushed["version"])
-    # the engine, because only the backbone can tell whether the weights fit it
-    async with open_experts(settings) as experts:
-        profile: ExpertProfile = await experts.push(directory)
-        return profile.name, profile.version
+    return await StoredExperts(settings).push(directory, open_experts)
 
 
 async def _pop(settings: Settings, name: str) -> None:
     running = running_service(settings.data_dir)
     if running:
-        async with ServiceClient.open(running.url) as client:
+        async with ServiceClient.open(settings, running) as client:
             await client.request("DELETE", f"/api/experts/{name}")
     else:
-        Registry(settings.experts_dir).pop(name)
+        StoredExperts(settings).pop(name)
 
 
 async def _roll_back(settings: Settings, name: str, version: str | None) -> str:
     running = running_service(settings.data_dir)
     if not running:
-        return Registry(settings.experts_dir).rollback(name, version).card.version
-    async with ServiceClient.open(running.url) as client:
+        return StoredExperts(settings).rollback(name, version)
+    async with ServiceClient.open(settings, running) as client:
         rolled_back = await client.request("POST", f"/api/experts/{name}/rollback", {"version": version})
         return str(rolled_back["version"])
 
 
 async def _audit(settings: Settings, limit: int) -> list[ExpertChange]:
-    running = running_service(settings.data_dir)
-    if not running:
-        raise NoServiceError(settings.data_dir)
-    async with ServiceClient.open(running.url) as client:
-        page = await client.request("GET", f"/api/experts/audit?limit={limit}")
-        return [ExpertChange.model_validate(change) for change in page["changes"]]
+    async with redis_connection(settings) as redis:
+        changes = await ExpertAudit(redis, Keys(settings.tenant)).newest(limit)
+    changes += AuditFile(settings.experts_dir).newest(limit)
+    return sorted(changes, key=lambda change: change.at, reverse=True)[:limit]

@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,12 +12,13 @@ import typer
 from rich.console import Console
 
 from experts.card import NAME_PATTERN
+from experts.errors import AlreadyMade
 from experts.source import load_backbone
 from experts.training.activation_store import ActivationStore
 from experts.training.datasets import Dataset
 from experts.training.encoding import MAX_ROW_TOKENS, RowLimits, Rows
 from experts.training.hub import HubDataset
-from experts.training.making import Identity, Made, Surroundings, make_builtin, make_expert, save
+from experts.training.making import Identity, Listener, Made, Surroundings, make_builtin, make_expert, save
 from experts.training.recipes import RECIPES, Recipe
 from experts.training.rows import read_rows
 from experts.training.trainer import TrainerConfig, TrainingFiles
@@ -29,6 +32,11 @@ app = typer.Typer()
 Form = Literal["low_rank", "full"]
 _UNSTATED = "unstated"
 _USUAL = TrainerConfig()
+_OF_OWN_EXPERTS = (
+    *("name", "dev", "patience", "domain", "description", "suffix", "tool", "licence", "source"),
+    *("max_row_tokens", "skip_long"),
+)
+"""Options that a recipe leaves nothing to do for."""
 _LEARNING_RATES: dict[Form, float] = {"low_rank": _USUAL.learning_rate, "full": 3e-4}
 
 
@@ -48,10 +56,10 @@ class _Work:
         """Of one expert's training; says whether there is a checkpoint where that may surprise."""
         checkpoint = self.output / f"{name}.checkpoint"
         if self.resume and not checkpoint.is_file():
-            self.console.print(f"{name}: no checkpoint at {checkpoint}; training begins at the first step")
+            self.console.print(f"{name}: no checkpoint at {checkpoint}; if not finished, it begins at the first step")
         if not self.resume and checkpoint.is_file():
             self.console.print(f"{name}: {checkpoint} of an unfinished training is replaced; --resume would go on")
-        return TrainingFiles(self.store, checkpoint, self.resume, 60 * self.checkpoint_minutes)
+        return TrainingFiles(self.store, checkpoint, self.resume, self.output / name, 60 * self.checkpoint_minutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class _Own:
 
 @app.command()
 def train(
+    context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Which built-in experts; all if none is named.")] = None,
     file: Annotated[Path | None, typer.Option(help="Rows of your own: JSON Lines of prompts or chats.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The same from the hub: OWNER/NAME or OWNER/NAME:SPLIT.")] = None,
@@ -96,7 +105,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="4; a built-in expert has its own number.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="0.001 for low_rank, 0.0003 for full.")] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches of 1,024 tokens in one step.")] = _USUAL.accumulate,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --output.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoints; leave what is finished.")] = False,
     checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Between two; one at each epoch's end too.")] = 5.0,
     cache: Annotated[bool, typer.Option(help="Keep the backbone's output for the rows on disk.")] = True,
     clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Remove all that is kept so, and end.")] = False,
@@ -110,7 +119,7 @@ def train(
     config = replace(_config(form, rank, epochs, learning_rate), accumulate=accumulate, patience=patience)
     work = _Work(settings, config, output, console, store if cache else None, resume, checkpoint_minutes)
     own, limits = _Own(file, dataset, dev, licence, source), RowLimits(max_row_tokens, skip_long)
-    if _is_builtin(own, names, name):
+    if _is_builtin(own, names, _given(context)):
         return _train_builtin(work, _chosen(names or []), epochs)
     called, about = _checked(name), description or f"Trained on {file.name if file else dataset}."
     return _train_own(work, own, Identity(called, domain or called, about, suffix, tool), limits)
@@ -121,13 +130,20 @@ def _config(form: Form, rank: int, epochs: int | None, learning_rate: float | No
     return TrainerConfig(form, rank, epochs=epochs or _USUAL.epochs, learning_rate=rate)
 
 
-def _is_builtin(own: _Own, names: list[str] | None, name: str | None) -> bool:
+def _given(context: typer.Context) -> list[str]:
+    """Options that were written, of those that only experts of the user's own have."""
+    sources = {name: context.get_parameter_source(name) for name in _OF_OWN_EXPERTS}
+    return [f"--{name.replace('_', '-')}" for name, found in sources.items() if found and found.name == "COMMANDLINE"]
+
+
+def _is_builtin(own: _Own, names: list[str] | None, given: list[str]) -> bool:
     """Whether no rows are given. Raises BadParameter where the options do not go together."""
     if own.file is None and own.dataset is None:
-        if name is not None or own.dev is not None:
-            option = "--name" if name is not None else "--dev"
-            raise typer.BadParameter(f"{option} is for the expert that --file makes; name built-in ones without it")
+        if given:
+            raise typer.BadParameter(f"{given[0]} is for the expert that --file makes; name built-in ones without it")
         return True
+    if "--patience" in given and own.dev is None:
+        raise typer.BadParameter("--patience needs --dev: it counts epochs without a lower loss on these rows")
     if own.file is not None and own.dataset is not None:
         raise typer.BadParameter("--file and --dataset both name the rows; give one of them")
     if names:
@@ -139,22 +155,31 @@ def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> Non
     data = data_directory(work.settings)
     backbone = load_backbone(backbone_config(work.settings))
     for recipe in chosen:
-        started, files = time.perf_counter(), work.files(recipe.name)
-        with progress_bars(work.console) as bars:
-            listener = progress_listener(bars, recipe.name)
-            config = replace(work.config, epochs=epochs or recipe.epochs)
-            made = make_builtin(recipe, backbone, data, config, calculate, listener, files)
-        work.console.print(metrics_sheet(recipe.name, made.expert.card.metrics).table())
-        _finish(work, made, started)
+        config = replace(work.config, epochs=epochs or recipe.epochs)
+        _train(work, recipe.name, partial(make_builtin, recipe, backbone, data, config, calculate))
 
 
 def _train_own(work: _Work, own: _Own, identity: Identity, limits: RowLimits) -> None:
-    started, (rows, dev) = time.perf_counter(), own.read()
-    backbone, files = load_backbone(backbone_config(work.settings)), work.files(identity.name)
-    with progress_bars(work.console) as bars:
-        listener = progress_listener(bars, identity.name)
-        made = make_expert(identity, backbone, rows, work.config, listener, Surroundings(dev, limits, files))
-    _finish(work, made, started)
+    rows, dev = own.read()
+    backbone = load_backbone(backbone_config(work.settings))
+
+    def make(listener: Listener, files: TrainingFiles) -> Made:
+        return make_expert(identity, backbone, rows, work.config, listener, Surroundings(dev, limits, files))
+
+    _train(work, identity.name, make)
+
+
+def _train(work: _Work, name: str, make: Callable[[Listener, TrainingFiles], Made]) -> None:
+    """Make an expert and save it, or say that it is finished."""
+    started, files = time.perf_counter(), work.files(name)
+    try:
+        with progress_bars(work.console) as bars:
+            made = make(progress_listener(bars, name), files)
+    except AlreadyMade as error:
+        return work.console.print(f"{name}: {error}")
+    if made.expert.card.metrics:
+        work.console.print(metrics_sheet(name, made.expert.card.metrics).table())
+    return _finish(work, made, started)
 
 
 def _finish(work: _Work, made: Made, started: float) -> None:

@@ -1,5 +1,6 @@
 """Where a backbone comes from, and what is said when it cannot be had."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from experts.config import BackboneConfig
 from experts.errors import BackboneError
-from experts.source import PACKAGE, embedded_directory, load_backbone, resolve_dtype
+from experts.source import PACKAGE, PACKAGE_SHA256, embedded_directory, load_backbone, resolve_dtype
 
 
 def test_a_local_directory_is_loaded_and_split(model_directory: Path) -> None:
@@ -17,6 +18,16 @@ def test_a_local_directory_is_loaded_and_split(model_directory: Path) -> None:
     assert (backbone.num_shared_layers, backbone.num_layers) == (1, 4)
     assert backbone.model.dtype == torch.float32
     assert backbone.tokenizer.decode(backbone.tokenizer.encode("text")) == "text"
+
+
+def test_a_backbone_is_known_by_its_name_on_the_hub(model_directory: Path, tmp_path: Path) -> None:
+    """Not by the directory that it happens to lie in."""
+    shutil.copytree(model_directory, tmp_path / f"smollm2-135m-instruct-{PACKAGE_SHA256[:12]}")
+    names = [
+        load_backbone(BackboneConfig(source, 1, "float32", cache_dir=tmp_path)).hub_name
+        for source in ("embedded", str(model_directory))
+    ]
+    assert names == ["HuggingFaceTB/SmolLM2-135M-Instruct", ""]
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"model_type": "no such family"}'])

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.data_directory import Announcement, announce, running_service, served_alone
 from orchestrator.errors import DataDirectoryBusyError
 
-SERVICE = Announcement(pid=1234, url="http://127.0.0.1:8321")
+SERVICE = Announcement(pid=1234, url="http://127.0.0.1:8321", token="secret")
 
 
 async def test_a_service_is_found_while_it_runs(tmp_path: Path) -> None:
@@ -35,3 +35,10 @@ async def test_what_a_killed_service_announced_counts_for_nothing(tmp_path: Path
     assert running_service(tmp_path) is None
     async with served_alone(tmp_path):
         assert running_service(tmp_path) is None
+
+
+async def test_nobody_else_reads_what_a_service_announces(tmp_path: Path) -> None:
+    (tmp_path / "serve.json.new").touch(mode=0o644)
+    announce(tmp_path, SERVICE)
+    assert (tmp_path / "serve.json").stat().st_mode & 0o777 == 0o600
+    assert "secret" not in repr(SERVICE)

@@ -32,6 +32,7 @@ def test_indexes_are_permanent_and_workers_hold_leases() -> None:
     assert retention_of(KEYS.runs, is_terminal=False) is Retention.PERMANENT
     assert retention_of(KEYS.active, is_terminal=False) is Retention.PERMANENT
     assert retention_of(KEYS.experts_audit, is_terminal=False) is Retention.PERMANENT
+    assert retention_of(KEYS.api_keys, is_terminal=False) is Retention.PERMANENT
     assert retention_of(KEYS.worker("ab12"), is_terminal=False) is Retention.LEASE
     assert Retention.LEASE.expires
     assert not Retention.PERMANENT.expires

@@ -56,6 +56,8 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
         ("CCOE_TENANT", "a:b", "pattern"),
         ("CCOE_DATABASE", "shop", "CCOE_DATABASES"),
         ("REDIS_URL", "localhost:6379", "redis://"),
+        ("CCOE_REQUIRE_KEY", "sometimes", "'all', 'experts' or 'none'"),
+        ("CCOE_API_KEY", "sk-123", "ccoe keys create"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
@@ -67,6 +69,13 @@ def test_a_wrong_value_names_its_variable(
     assert caught.value.variable == variable
     assert reason in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_a_key_is_not_shown_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings(api_key="").api_key is None
+    monkeypatch.setenv("CCOE_API_KEY", f"ccoe_ann_{'0' * 64}")
+    assert read_settings().api_key is not None
+    assert "ccoe_ann" not in repr(read_settings())
 
 
 def test_an_empty_redis_url_means_the_embedded_valkey(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def test_a_backbone_that_stays_in_its_file_is_exported_whole(model_directory: Pa
     expert = low_rank_expert(backbone, "math")
     export_merged(expert, backbone, tmp_path / "merged")
 
+    assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "merged").glob("*.json"))
     loaded: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert torch.allclose(loaded(TOKENS).logits, own_logits(expert, backbone), atol=1e-3, rtol=1e-3)
 

@@ -1,6 +1,7 @@
 """PEFT adapters: PEFT itself computes what the expert computes, and what an expert cannot have is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from experts.backbone import Backbone
 from experts.checkpoint import content_version, load_expert, save_expert
@@ -15,8 +17,8 @@ from experts.errors import ExchangeError
 from experts.exchange.adapter_config import CONFIG_FILE
 from experts.exchange.peft_adapter import ADAPTER_FILE, AdapterIdentity, export_adapter, import_adapter
 from experts.expert import PROJECTIONS, Expert
-from tests.experts.conftest import full_expert, low_rank_expert, make_backbone
-from tests.experts.families import FAMILIES, Family, make_model
+from tests.experts.conftest import full_expert, low_rank_expert, make_backbone, save_model
+from tests.experts.families import FAMILIES, Family, byte_tokenizer, make_model
 
 # PEFT asks transformers for a property that is on its way out, and warns of some of the settings below
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -84,6 +86,31 @@ def test_deltas_of_some_projections_only_are_named_one_by_one(backbone: Backbone
 
     assert torch.allclose(peft_logits(tmp_path / "adapter"), own_logits(expert, backbone), atol=1e-3)
     assert import_adapter(tmp_path / "adapter", backbone, MATH).tensors.keys() == some.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "hub_name", "trained_on", "stated"),
+    [
+        ("my/model", "someone/model", "", "my/model"),
+        ("", "someone/model", "other/model", "someone/model"),
+        ("", "", "other/model", "other/model"),
+        ("", "", "a-directory", ""),
+        ("", "", "", ""),
+    ],
+)
+def test_an_adapter_names_its_model_as_others_know_it(
+    given: str, hub_name: str, trained_on: str, stated: str, tmp_path: Path
+) -> None:
+    """Never the directory that it was loaded from; PEFT loads it whether it names one or not."""
+    model = AutoModelForCausalLM.from_pretrained(save_model(make_backbone(), tmp_path / "model"))
+    backbone = replace(Backbone.split(model, byte_tokenizer(), 2), hub_name=hub_name)
+    expert = low_rank_expert(backbone, "math")
+    expert = Expert(expert.card.model_copy(update={"training": {"base_model": trained_on}}), expert.tensors)
+
+    assert export_adapter(expert, backbone, tmp_path / "adapter", given) == stated
+    assert json.loads((tmp_path / "adapter" / CONFIG_FILE).read_text())["base_model_name_or_path"] == stated
+    assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "adapter").glob("*.json"))
+    assert torch.allclose(peft_logits(tmp_path / "adapter"), own_logits(expert, backbone), atol=1e-3)
 
 
 def test_an_expert_in_full_form_is_refused(backbone: Backbone, tmp_path: Path) -> None:

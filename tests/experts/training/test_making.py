@@ -7,13 +7,15 @@ import pytest
 
 from experts.backbone import Backbone
 from experts.checkpoint import load_expert
+from experts.errors import AlreadyMade
 from experts.expert import Expert
 from experts.prompt import PromptParts
 from experts.training.datasets import SYNTHETIC, Dataset
 from experts.training.encoding import RowLimits
-from experts.training.making import Identity, Listener, Surroundings, make_expert, save, score_all
+from experts.training.making import Identity, Listener, Surroundings, make_builtin, make_expert, save, score_all
 from experts.training.rows import TrainingRow
-from experts.training.trainer import TrainerConfig
+from experts.training.trainer import TrainerConfig, TrainingFiles
+from tests.experts.training.tiny_recipes import TINY_RECIPES, write_data
 
 BILLS = Dataset("bills", "our own desk", "CC0-1.0", "exact_match")
 QUIET = Listener(lambda _: None, lambda _, done, total: None)
@@ -92,3 +94,23 @@ def test_several_sets_are_scored_together_too(backbone: Backbone) -> None:
 
     assert scored({BILLS: [row(1)]}) == [("bills", "exact_match", 1)]
     assert scored(both) == [("bills", "exact_match", 1), ("letters", "label", 2), ("all", "mean", 3)]
+
+
+def test_an_expert_that_is_there_made_with_the_same_is_not_made_again(backbone: Backbone, tmp_path: Path) -> None:
+    data, directory, config = write_data(tmp_path / "data"), tmp_path / "law", TrainerConfig()
+    law, again = TINY_RECIPES[0], TrainingFiles(resume=True, expert=directory)
+    first = make_builtin(law, backbone, data, config, str, QUIET, again)
+    card = save(first.expert, first.rows, directory)
+
+    with pytest.raises(AlreadyMade, match=f"is finished, version {card.version}"):
+        make_builtin(law, backbone, data, config, str, QUIET, again)
+    for recipe, other in (
+        (law, replace(config, seed=1)),
+        (law, replace(config, rank=4)),
+        (replace(law, suffix="Type:"), config),
+        (replace(law, tool="calculator"), config),
+    ):
+        make_builtin(recipe, backbone, data, other, str, QUIET, again)
+    make_builtin(law, backbone, data, config, str, QUIET, replace(again, resume=False))
+    (data / "legalbench_overruling" / "train.jsonl").write_text('{"id": "x", "prompt": "More?", "response": "y"}')
+    make_builtin(law, backbone, data, config, str, QUIET, again)

@@ -8,10 +8,10 @@ from orchestrator.settings import Settings
 from tests.orchestrator.processes import ccoe, line_with, process
 
 
-def an_expert(folder: Path, version: str = "0123456789abcdef") -> Path:
+def an_expert(folder: Path, version: str = "0123456789abcdef", name: str = "botany") -> Path:
     """A directory with a card; whether weights fit is the engine's business."""
     card = ExpertCard(
-        name="botany",
+        name=name,
         domain="botany",
         description="plants",
         version=version,
@@ -71,16 +71,30 @@ async def test_versions_are_listed_rolled_back_and_shown(settings: Settings) -> 
     assert {("botany", "aaa", "kept"), ("botany", "bbb", "popped")} <= listed
 
 
-async def test_a_running_service_rolls_back_and_tells_what_was_changed(tmp_path: Path) -> None:
-    code, _, errors = await ccoe("experts", "audit")
-    assert (code, "ccoe serve" in errors) == (1, True)
+async def test_changes_are_told_whether_a_service_ran_or_not(tmp_path: Path, settings: Settings) -> None:
+    an_expert(settings.experts_dir / "law" / "v1", "v1", "law")
+    (settings.experts_dir / "registry.json").write_text('{"active": {"law": "v1"}}')
+    assert (await ccoe("experts", "pop", "law"))[0] == 0
     async with process("scripted_ccoe", "serve", "--port", "0") as serving:
         await line_with("serving at", serving)
         await ccoe("experts", "push", str(an_expert(tmp_path / "botany")))
         assert (await ccoe("experts", "rollback", "botany"))[:2] == (0, "botany is now version p0\n")
-        code, output, _ = await ccoe("experts", "audit")
-        changes = [line.split()[2:] for line in output.splitlines()[1:]]
-        assert (code, changes) == (0, [["rollback", "botany", "p0", "p1"], ["push", "botany", "p1"]])
+        changes = [
+            ["local", "rollback", "botany", "p0", "p1"],
+            ["local", "push", "botany", "p1"],
+            ["local", "pop", "law", "v1", "v1"],
+        ]
+        assert await audit() == changes
+    assert (await ccoe("experts", "push", str(an_expert(tmp_path / "elm", "v1", "elm"))))[0] == 0
+    assert await audit() == [["local", "push", "elm", "p1"], *changes]
+    assert await audit("--limit", "2") == [["local", "push", "elm", "p1"], changes[0]]
+
+
+async def audit(*options: str) -> list[list[str]]:
+    """What `ccoe experts audit` prints, without the times."""
+    code, output, errors = await ccoe("experts", "audit", *options)
+    assert code == 0, errors
+    return [line.split()[2:] for line in output.splitlines()[1:]]
 
 
 async def test_the_overview_names_what_is_loaded_on_use() -> None:

@@ -15,6 +15,7 @@ from experts.training.making import Listener
 from experts.training.ngrams import load_ngrams
 from orchestrator.cli.progress import progress_listener
 from tests.experts.conftest import make_backbone, save_model
+from tests.experts.training.tiny_recipes import TINY_RECIPES, write_data
 from tests.orchestrator.cli.conftest import Terminal
 
 FAST = ("--epochs", "40", "--learning-rate", "0.02")
@@ -136,6 +137,10 @@ def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal:
         (["--file", "rows.jsonl", "--name", "finance", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["--name", "finance"], "--name is for the expert that --file makes"),
         (["--dev", "rows.jsonl"], "--dev is for the expert that --file makes"),
+        (["math", "--patience", "2"], "--patience is for the expert that --file makes"),
+        (["--max-row-tokens", "64"], "--max-row-tokens is for the expert that --file makes"),
+        (["law", "--skip-long", "--resume"], "--skip-long is for the expert that --file makes"),
+        (["--file", "rows.jsonl", "--name", "finance", "--patience", "2"], "--patience needs --dev"),
         (["--file", "rows.jsonl", "--dev", "nowhere.jsonl", "--name", "finance"], "nowhere.jsonl: cannot be read"),
         (["--file", "rows.jsonl", "--dataset", "ann/bills", "--name", "finance"], "both name the rows"),
         (["--dataset", "bills", "--name", "finance"], "bills: is no dataset of the hub"),
@@ -273,3 +278,18 @@ def test_a_backbone_that_is_not_there_is_named(
     monkeypatch.setenv("CCOE_BACKBONE", str(folder / "no model"))
     code, _, errors = terminal.ccoe("train", "--file", "rows.jsonl", "--name", "finance")
     assert (code, "cannot load backbone" in errors) == (1, True), errors
+
+
+def test_what_is_finished_is_not_trained_again_by_resume(
+    terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCOE_DATA", str(write_data(folder / "sets")))
+    monkeypatch.setattr("orchestrator.cli.train.RECIPES", TINY_RECIPES)
+    assert terminal.ccoe("train", "law")[0] == 0
+    version = ExpertCard.load(folder / "trained" / "law").version
+
+    code, output, errors = terminal.ccoe("train", "--resume")
+    assert (code, f"law: 'trained/law' is finished, version {version}" in output) == (0, True), errors
+    assert "law: training" not in output
+    assert "next: ccoe experts push trained/medical" in output
+    assert "law: training" in terminal.ccoe("train", "law", "--resume", "--epochs", "2")[1]
