@@ -37,6 +37,15 @@ class Ratios:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCost:
+    """A run's milliseconds for each of its steps, with experts that take no time."""
+
+    elapsed: float
+    processor: float
+    """Of the processor: on a machine with nothing else to do, both are alike."""
+
+
+@dataclass(frozen=True, slots=True)
 class GraphFigures:
     """What `ccoe bench graph` tells."""
 
@@ -47,8 +56,8 @@ class GraphFigures:
     plain_makespan: Ratios
     """The same of LangGraph alone."""
     plain_to_ours: Ratios
-    step_milliseconds: dict[int, float]
-    """By the number of a plan's steps, with experts that take no time: the run's time for each of them."""
+    step_costs: dict[int, StepCost]
+    """By the number of a plan's steps."""
 
 
 async def dispatched(timed: TimedPlan) -> None:
@@ -83,7 +92,7 @@ async def measure(num_plans: int, at_once: int, seed: int, tell: Callable[[str],
         Ratios.of([own / path for own, path in zip(ours, paths, strict=True)]),
         Ratios.of([their / path for their, path in zip(theirs, paths, strict=True)]),
         Ratios.of([their / own for their, own in zip(theirs, ours, strict=True)]),
-        {size: await _step_milliseconds(size, seed) for size in SIZES},
+        {size: await _step_cost(size, seed) for size in SIZES},
     )
 
 
@@ -99,11 +108,16 @@ async def _times(run: Run, plans: Sequence[TimedPlan], at_once: int) -> list[flo
     return await asyncio.gather(*(timed_run(timed) for timed in plans))
 
 
-async def _step_milliseconds(num_steps: int, seed: int) -> float:
-    """The median of some runs."""
+async def _step_cost(num_steps: int, seed: int) -> StepCost:
+    """The medians of some runs."""
     timed = random_plan(Random(seed), num_steps, (0.0, 0.0))
-    times = [(await _times(dispatched, [timed], 1))[0] for _ in range(REPEATS)]
-    return 1000 * statistics.median(times) / num_steps
+    elapsed: list[float] = []
+    processor: list[float] = []
+    for _ in range(REPEATS):
+        began = time.process_time()
+        elapsed += await _times(dispatched, [timed], 1)
+        processor.append(time.process_time() - began)
+    return StepCost(*(1000 * statistics.median(seconds) / num_steps for seconds in (elapsed, processor)))
 
 
 def _experts(timed: TimedPlan) -> SimulatedExperts:

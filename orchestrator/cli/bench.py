@@ -110,9 +110,9 @@ def graph(
     ):
         table.add_row(name, *(f"{ratio:.3f}" for ratio in astuple(ratios)))
     console.print(table)
-    costs = Table("steps of a plan", "ms for each, experts taking no time", box=None)
-    for num_steps, milliseconds in figures.step_milliseconds.items():
-        costs.add_row(str(num_steps), f"{milliseconds:.2f}")
+    costs = Table("steps of a plan, taking no time", "ms for each", "of the processor", box=None)
+    for num_steps, cost in figures.step_costs.items():
+        costs.add_row(str(num_steps), f"{cost.elapsed:.2f}", f"{cost.processor:.2f}")
     console.print(costs)
 
 
