@@ -11,7 +11,7 @@ from graphs.step_runner import filled_text
 def assemble_answer(plan: Plan, results: Results, plan_warnings: Sequence[str]) -> str:
     """A line per sink with its result, and per step that failed; doubts stand beside what they concern."""
     sinks = {step.id for step in plan.sinks}
-    shown = [step for step in plan.steps if step.id in sinks or results[step.id].status == "error"]
+    shown = [step for step in plan.answering if step.id in sinks or results[step.id].status == "error"]
     lines = [_line(plan, step, results) for step in shown]
     return "\n".join([*lines, *(f"Note: {warning}." for warning in plan_warnings)])
 

@@ -1,6 +1,6 @@
 """A Plan as a LangGraph graph: a node per step, each step's dependencies as one joined edge, then the joiner."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -12,7 +12,8 @@ from graphs.plan import Plan, Step
 from graphs.state import Results, RunState
 
 RunStep = Callable[[Step, Results], Awaitable[StepResult]]
-Join = Callable[[Results], Awaitable[Answered]]
+Join = Callable[[Results], Awaitable[Answered | None]]
+"""None asks for another round of planning."""
 JOINER = "joiner"
 
 
@@ -26,27 +27,40 @@ def node_name(step: int, round_number: int = 1) -> str:
 
 
 def compile_plan(
-    plan: Plan, run_step: RunStep, join: Join, checkpointer: BaseCheckpointSaver[str] | None = None
+    plan: Plan,
+    run_step: RunStep,
+    join: Join,
+    *,
+    known: Collection[int] = (),
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    interrupt_before: Collection[int] = (),
 ) -> CompiledStateGraph[RunState, Any, Any, Any]:
-    """The graph of a plan. Every step runs once, after the steps that it depends on; the joiner runs last.
+    """The graph of a plan. Every step runs once, after those that it depends on; the joiner runs last.
 
     The checkpointer, if there is one, keeps where the graph stands.
 
     START ─► roots ─► … ─► sinks ─► joiner ─► END
+
+    Steps that are known, from earlier rounds of planning, are in the state that the graph is invoked with. Before the
+    steps of `interrupt_before` it stops until it is invoked again; that needs a checkpointer.
     """
     graph = StateGraph(RunState)
-    for step in plan.steps:
-        graph.add_node(node_name(step.id), _step_node(step, run_step))
+    steps = [step for step in plan.steps if step.id not in known]
+    nodes = {step.id: node_name(step.id, step.round) for step in steps}
+    for step in steps:
+        graph.add_node(nodes[step.id], _step_node(step, run_step))
     graph.add_node(JOINER, _join_node(join))
-    for step in plan.steps:
-        _connect(graph, step.depends_on, node_name(step.id))
-    _connect(graph, tuple(step.id for step in plan.sinks), JOINER)
+    for step in steps:
+        _connect(graph, [nodes[k] for k in step.depends_on if k in nodes], nodes[step.id])
+    needed = {k for step in steps for k in step.depends_on}
+    _connect(graph, [node for k, node in nodes.items() if k not in needed], JOINER)
     graph.add_edge(JOINER, END)
-    return graph.compile(checkpointer=checkpointer)
+    paused = [nodes[step] for step in interrupt_before]
+    return graph.compile(checkpointer=checkpointer, interrupt_before=paused)
 
 
-def _connect(graph: StateGraph[RunState, Any, Any, Any], sources: tuple[int, ...], target: str) -> None:
-    match [node_name(step) for step in sources]:
+def _connect(graph: StateGraph[RunState, Any, Any, Any], sources: list[str], target: str) -> None:
+    match sources:
         case []:
             graph.add_edge(START, target)
         case [single]:

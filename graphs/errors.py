@@ -5,6 +5,9 @@ GraphError
 ├── InvalidPlan          a plan breaks the rules; every fault is named
 ├── ResultConflictError  a step's result was written twice, differently
 ├── DatabaseError        a configured database cannot be opened
+├── RunStopped           the run ends early, with what is done
+│   ├── BudgetExhausted  it has spent what it may spend
+│   └── StepRequired     a step whose policy is to fail the run has failed
 └── StepFailed           a step has no result; the steps that do not need it go on
     ├── GenerationError  an expert could not answer
     └── ToolError        a tool could not compute what the expert wrote
@@ -12,6 +15,10 @@ GraphError
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
+
+from graphs.events import StepResult
+from graphs.policies import ErrorKind
 
 
 class GraphError(Exception):
@@ -49,8 +56,37 @@ class DatabaseError(GraphError):
         self.reason = reason
 
 
+class RunStopped(GraphError):
+    """The run ends early, with what is done."""
+
+    def __init__(self, status: Literal["error", "timeout", "budget_exhausted"], reason: str) -> None:
+        super().__init__(reason)
+        self.status: Literal["error", "timeout", "budget_exhausted"] = status
+        self.reason = reason
+
+
+class BudgetExhausted(RunStopped):
+    """A run has spent what it may spend."""
+
+    def __init__(self, what: str, limit: float | None) -> None:
+        super().__init__("budget_exhausted", f"the run's {limit:g} {what} are used up; allow it more")
+        self.what = what
+        self.limit = limit
+
+
+class StepRequired(RunStopped):
+    """A step whose policy is to fail the run has failed."""
+
+    def __init__(self, result: StepResult) -> None:
+        status = "timeout" if result.error_kind == "timeout" else "error"
+        super().__init__(status, f"step {result.id} failed, and the run with it: {result.error}")
+        self.result = result
+
+
 class StepFailed(GraphError):
     """A step has no result."""
+
+    kind: ClassVar[ErrorKind] = "step"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -60,6 +96,8 @@ class StepFailed(GraphError):
 class GenerationError(StepFailed):
     """An expert could not answer. An ExpertClient raises it for every failure of its own."""
 
+    kind = "generation"
+
     def __init__(self, expert: str, reason: str) -> None:
         super().__init__(f"expert {expert!r}: {reason}")
         self.expert = expert
@@ -67,6 +105,8 @@ class GenerationError(StepFailed):
 
 class ToolError(StepFailed):
     """A tool could not compute what the expert wrote."""
+
+    kind = "tool"
 
     def __init__(self, tool: str, reason: str, remedy: str) -> None:
         super().__init__(f"{tool}: {reason}; {remedy}")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphs.plan import Plan
+from graphs.policies import ErrorKind
 
 
 class _Event(BaseModel):
@@ -80,6 +81,7 @@ class StepResult(BaseModel):
     """exp of the mean log-probability of what the expert wrote."""
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    error_kind: ErrorKind | None = None
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0
@@ -107,6 +109,10 @@ class Answered(_Event):
     source: Literal["joiner", "assembled"]
     reason: str = ""
     """Why it was assembled."""
+    failed: tuple[int, ...] = ()
+    """Steps without a result."""
+    skipped: tuple[int, ...] = ()
+    """Steps that were not run, as they need those, or as the run had ended."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0

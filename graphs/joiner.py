@@ -3,10 +3,11 @@
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphs.assembly import assemble_answer
-from graphs.errors import GenerationError
+from graphs.budget import Budget, Meter
+from graphs.errors import BudgetExhausted, GenerationError
 from graphs.events import Answered, AnswerToken, EventSink, Planned, StepResult
 from graphs.generation import Generation, Question, ask
 from graphs.grammar import literal
@@ -18,6 +19,7 @@ from graphs.tools.search import SEARCH, citations
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
+MISSING = ("error", "skipped")
 _STEM_CHARS = 4
 _LINKING_WORDS = (
     "answer result total sum difference product average number amount make give get there so therefore then have has "
@@ -57,6 +59,11 @@ class Joiner:
     sink: EventSink
     expert: str = "general"
     max_tokens: int = 128
+    meter: Meter = field(default_factory=lambda: Meter(Budget()))
+
+    def asks_for_another_round(self, results: Results) -> bool:
+        """Whether there is nothing to answer from: no final step has a result."""
+        return all(results[step.id].status != "success" for step in self.planned.plan.sinks)
 
     async def join(self, results: Results) -> Answered:
         """The answer. It is assembled, with the reason, unless the joiner's own words pass every check.
@@ -65,12 +72,14 @@ class Joiner:
         """
         started = time.perf_counter()
         generation: Generation | None = None
+        without = {status: tuple(k for k, one in sorted(results.items()) if one.status == status) for status in MISSING}
+        results = {step.id: results[step.id] for step in self.planned.plan.answering}
         reason = self._reason_to_assemble(results)
         if not reason:
             try:
                 generation = await self._phrase(results)
                 reason = self._fault(generation, results)
-            except GenerationError as error:
+            except (GenerationError, BudgetExhausted) as error:
                 reason = error.reason
         assembled = assemble_answer(self.planned.plan, results, self.planned.warnings)
         answer = generation.text.strip() if generation and not reason else assembled
@@ -78,6 +87,8 @@ class Joiner:
             answer=answer + _sources(answer, results),
             source="assembled" if reason else "joiner",
             reason=reason,
+            failed=without["error"],
+            skipped=without["skipped"],
             num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
             num_output_tokens=generation.num_output_tokens if generation else 0,
             seconds=time.perf_counter() - started,
@@ -103,13 +114,14 @@ class Joiner:
     async def _phrase(self, results: Results) -> Generation:
         inputs = tuple(
             StepInput(step.id, filled_text(step, results), results[step.id].result, results[step.id].token_ids)
-            for step in self.planned.plan.steps
+            for step in self.planned.plan.answering
         )
         texts = (self.task, *(known.result for known in inputs))
         numbers = tuple(dict.fromkeys(number for text in texts for number in written_numbers(text)))
         constraint = Constraint("lark", answer_grammar(numbers, self._sink_results(results)))
         prompt = Prompt(self.task, inputs, INSTRUCTION)
-        return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
+        async with self.meter.in_time():
+            return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
 
     async def _show(self, text: str) -> None:
         await self.sink.emit(AnswerToken(text=text))
@@ -129,14 +141,14 @@ class Joiner:
 
     def _foreign_words(self, answer: str, results: Results) -> list[str]:
         """Words that neither the task nor a step nor a result has, in any inflection."""
-        asked = " ".join(filled_text(step, results) for step in self.planned.plan.steps)
+        asked = " ".join(filled_text(step, results) for step in self.planned.plan.answering)
         known = _content(" ".join((self.task, asked, _LINKING_WORDS, *(found.result for found in results.values()))))
         stems = {word[:_STEM_CHARS] for word in known}
         return sorted(word for word in _content(answer) if word[:_STEM_CHARS] not in stems)
 
     def _is_misplaced(self, result: StepResult, answer: str, results: Results) -> bool:
         """Whether a part of the sentence that gives the result speaks more of another step than of the result's own."""
-        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.steps}
+        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.answering}
         for part in _PART_ENDS.split(answer):
             if _quotes(part, result.result):
                 words = _content(part) - _content(result.result)

@@ -5,7 +5,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from graphs.policies import StepPolicy
+
 MAX_STEPS = 12
+"""Of a plan that the planner writes."""
+MAX_GIVEN_STEPS = 200
+"""Of any plan."""
 MAX_TEXT_CHARS = 20_000
 REFERENCE = re.compile(r"#(\d+)")
 
@@ -21,11 +26,21 @@ class Step(BaseModel):
     depends_on: tuple[int, ...] = ()
     scores: dict[str, float] = Field(default_factory=dict)
     """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
+    policy: StepPolicy | None = None
+    """None: the run's default. Given by hand only; the planner writes none."""
+    round: int = Field(default=1, ge=1)
+    """Of planning, in which it was written."""
 
     @property
     def references(self) -> tuple[int, ...]:
         """The steps that the text refers to, ascending."""
         return tuple(sorted({int(k) for k in REFERENCE.findall(self.text)}))
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Who may be asked: the step's expert, and those of its quorum."""
+        quorum = self.policy.quorum if self.policy else None
+        return tuple(dict.fromkeys((self.expert, *(quorum.experts if quorum else ()))))
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -44,13 +59,16 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_GIVEN_STEPS)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         ids = [step.id for step in self.steps]
         if ids != list(range(1, len(ids) + 1)):
             raise ValueError(f"step ids are {ids}; number them 1 to {len(ids)} in order, each once")
+        rounds = [step.round for step in self.steps]
+        if rounds != sorted(rounds):
+            raise ValueError(f"the rounds of the steps are {rounds}; a later step is of the same round or a later one")
         return self
 
     def check_experts(self, known: set[str]) -> None:
@@ -71,7 +89,30 @@ class Plan(BaseModel):
         return behind
 
     @property
+    def dependants(self) -> dict[int, list[int]]:
+        """By step, the steps that need its result."""
+        needing: dict[int, list[int]] = {step.id: [] for step in self.steps}
+        for step in self.steps:
+            for k in step.depends_on:
+                needing[k].append(step.id)
+        return needing
+
+    @property
     def sinks(self) -> tuple[Step, ...]:
-        """The steps that no other step depends on: what the answer is made of."""
+        """The steps of the last round that no other step depends on: what the answer is made of."""
         needed = {k for step in self.steps for k in step.depends_on}
-        return tuple(step for step in self.steps if step.id not in needed)
+        return tuple(step for step in self.steps if step.round == self.num_rounds and step.id not in needed)
+
+    @property
+    def answering(self) -> tuple[Step, ...]:
+        """The sinks and all steps that they rest on: every step, or those of it that another round has kept."""
+        rest_on = {step.id for step in self.sinks}
+        for step in reversed(self.steps):
+            if step.id in rest_on:
+                rest_on.update(step.depends_on)
+        return tuple(step for step in self.steps if step.id in rest_on)
+
+    @property
+    def num_rounds(self) -> int:
+        """Of planning."""
+        return self.steps[-1].round

@@ -15,10 +15,11 @@ from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
 from graphs.plan_review import faults, without_repeats
-from graphs.protocols import GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
+from graphs.protocols import GENERAL, GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
+from graphs.replanning import continued, finished_steps
+from graphs.state import Results
 
 PLANNER = "planner"
-GENERAL = "general"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
 RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}
@@ -83,10 +84,24 @@ class Planner:
         A plan with warnings is drafted again, sampled; the draft with the fewest warnings is taken. Raises
         GenerationError if the planner fails.
         """
+        return await self._plan(task, sink, first_draft=1)
+
+    async def plan_again(self, task: str, sink: EventSink, before: Plan, results: Results) -> Planned | None:
+        """The plan with another round of steps behind the finished ones; None if that brings nothing new.
+
+        The drafts are sampled: a greedy one would be what has failed. Raises GenerationError if the planner fails.
+        """
+        if not self._has_planner:
+            return None
+        planned = await self._plan(task, sink, first_draft=2, kept=finished_steps(before, results))
+        plan = continued(before, results, planned.plan.steps, before.num_rounds + 1)
+        return planned.model_copy(update={"plan": plan}) if plan else None
+
+    async def _plan(self, task: str, sink: EventSink, first_draft: int, kept: Sequence[Step] = ()) -> Planned:
         started = time.perf_counter()
         drafts: list[_Draft] = []
-        for number, sampling in enumerate(DRAFTS, 1):
-            drafts.append(await self._draft(_Draft(task, sink, number, sampling)))
+        for number, sampling in list(enumerate(DRAFTS, 1))[first_draft - 1 :]:
+            drafts.append(await self._draft(_Draft(task, sink, number, sampling, _forced(kept), list(kept))))
             if not drafts[-1].warnings or not self._has_planner:
                 break
         best = min(drafts, key=lambda draft: len(draft.warnings))
@@ -115,7 +130,7 @@ class Planner:
         return draft
 
     async def _write(self, draft: _Draft, experts: list[str]) -> None:
-        await draft.show(OPENING)
+        await draft.show("".join(draft.written))
         while (step := await self._next_step(draft)) is not None:
             await self._choose(draft, step, experts)
         if not draft.steps:
@@ -178,6 +193,15 @@ class Planner:
             draft.warnings.append(f"step {step.id} names nothing that the tool of {expert} works on")
         draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))
         await draft.force(f'{expert}"')
+
+
+def _forced(steps: Sequence[Step]) -> list[str]:
+    """The beginning of a plan with these steps, in the segments that writing it would have made."""
+    forced = [OPENING]
+    for step in steps:
+        beginning = [next_step(step.id)] if step.id > 1 else []
+        forced += [*beginning, json_body(step.text) + TEXT_END, f'{step.expert}"']
+    return forced
 
 
 def _softmax(logprobs: Sequence[float]) -> list[float]:

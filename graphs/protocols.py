@@ -6,6 +6,9 @@ from typing import Any, Literal, Protocol
 
 from graphs.events import StepResult
 
+GENERAL = "general"
+"""The expert that is always there."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExpertProfile:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from graphs.errors import ResultConflictError
-from graphs.events import Answered, StepResult
+from graphs.events import Answered, Planned, StepResult
 
 Results = Mapping[int, StepResult]
 
@@ -24,5 +24,5 @@ class RunState(TypedDict):
     answer: Answered | None
 
 
-STATE_CLASSES: tuple[type, ...] = (StepResult, Answered)
+STATE_CLASSES: tuple[type, ...] = (StepResult, Answered, Planned)
 """What the state holds besides plain data: the classes that a checkpoint may revive."""

@@ -1,20 +1,23 @@
 """Runs one step: its prompt, its expert, its tool, and an honest result."""
 
 import asyncio
-import hashlib
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from graphs.errors import StepFailed, ToolError
+from graphs.attempts import Attempts
+from graphs.budget import Budget, Meter
+from graphs.errors import StepFailed, StepRequired, ToolError
 from graphs.events import EventSink, StepFinished, StepResult, StepStarted, StepToken, ToolCalled
 from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
-from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, StepKey, StepMemo, Tool
+from graphs.policies import StepPolicy
+from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
 
+Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
@@ -37,13 +40,14 @@ def filled_text(step: Step, results: Results) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A step on its way: its text filled in, its prompt, its expert and its tool."""
+    """An attempt at a step: its text filled in, its prompt, its expert, its tool, and which of its samples it is."""
 
     step: Step
     text: str
     prompt: Prompt
     profile: ExpertProfile
     tool: Tool | None
+    sample: int
 
 
 class StepRunner:
@@ -56,52 +60,50 @@ class StepRunner:
         client: ExpertClient,
         tools: Mapping[str, Tool],
         sink: EventSink,
-        memo: StepMemo | None = None,
+        *,
+        meter: Meter | None = None,
+        policy: StepPolicy | None = None,
     ) -> None:
         self._task = task
         self._steps, self._steps_behind = {step.id: step for step in plan.steps}, plan.steps_behind
         self._client = client
         self._tools = tools
         self._sink = sink
-        self._memo = memo
+        self._meter = meter or Meter(Budget())
+        self._policy = policy or StepPolicy()
+        """Of the steps that bring none."""
 
-    async def run(self, step: Step, results: Results) -> StepResult:
-        """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result."""
-        started = time.perf_counter()
+    async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
+        """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
+
+        A success is committed before anybody hears of it. Raises BudgetExhausted, and StepRequired if the step failed
+        and the run is to fail with it.
+        """
+        started, policy = time.perf_counter(), step.policy or self._policy
         missing = [k for k in step.depends_on if results[k].status != "success"]
         if missing:
             reason = "; ".join(f"step {k}, which was {_outcome(results[k])}" for k in missing)
             result = StepResult(id=step.id, status="skipped", error=f"it needs {reason}")
         else:
-            result = await self._remembered(step, results, started)
-        await self._sink.emit(StepFinished(result=result))
-        return result
-
-    async def _remembered(self, step: Step, results: Results, started: float) -> StepResult:
-        """The result that was committed for what the step is given now, else a new one, committed."""
-        key = StepKey(step.id, self._digest(step, results))
-        if self._memo and (known := await self._memo.load(key)):
-            return known
-        result = await self._answer(step, results)
+            self._meter.start_step()
+            attempts = Attempts(step.id, policy, partial(self._attempt, step, results))
+            async with self._meter.in_time():
+                result = await attempts.answer(step.expert)
         result = result.model_copy(update={"seconds": time.perf_counter() - started})
-        if self._memo:
-            await self._memo.commit(key, result)
+        if commit and result.status == "success":
+            await commit(result)
+        await self._sink.emit(StepFinished(result=result))
+        if result.status == "error" and policy.on_failure == "fail":
+            raise StepRequired(result)
         return result
 
-    def _digest(self, step: Step, results: Results) -> str:
-        given = [
-            self._task,
-            step.text,
-            step.expert,
-            *((k, results[k].result, results[k].token_ids) for k in step.depends_on),
-        ]
-        return hashlib.sha256(json.dumps(given).encode()).hexdigest()
-
-    async def _answer(self, step: Step, results: Results) -> StepResult:
+    async def _attempt(
+        self, step: Step, results: Results, expert: str, sampling: Sampling = GREEDY, sample: int = 0
+    ) -> StepResult:
         generation: Generation | None = None
         try:
-            asked = await self._prepare(step, results)
-            generation = await self._generate(asked)
+            asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
+            generation = await self._generate(asked, sampling)
             if asked.tool:
                 found = await self._from_tool(asked, asked.tool, generation)
                 if found.warnings:
@@ -111,7 +113,9 @@ class StepRunner:
         except StepFailed as failure:
             tool = failure.tool if isinstance(failure, ToolError) else None
             call = generation.text if tool and generation else None
-            found = StepResult(id=step.id, status="error", error=failure.reason, call=call, tool=tool)
+            found = StepResult(
+                id=step.id, status="error", error=failure.reason, error_kind=failure.kind, call=call, tool=tool
+            )
         if generation is None:
             return found
         doubt = ("the expert was unsure",) if generation.confidence < MIN_CONFIDENCE else ()
@@ -140,7 +144,7 @@ class StepRunner:
                 best = (found, generation)
         return best
 
-    async def _prepare(self, step: Step, results: Results) -> _Asked:
+    async def _prepare(self, step: Step, results: Results, sample: int) -> _Asked:
         profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
         if profile is None:
             raise StepFailed(f"expert {step.expert!r} is no longer there; push it again, or plan anew")
@@ -156,7 +160,7 @@ class StepRunner:
         is_whole_task = not inputs and text.strip() == self._task.strip()
         asked_text = "" if is_whole_task else text
         prompt = Prompt(self._task, inputs, asked_text, context, priority=self._steps_behind[step.id])
-        return _Asked(step, text, prompt, profile, tool)
+        return _Asked(step, text, prompt, profile, tool, sample)
 
     def _input(self, step_id: int, results: Results) -> StepInput:
         result = results[step_id]
@@ -169,7 +173,9 @@ class StepRunner:
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
 
         async def show(text: str) -> None:
-            await self._sink.emit(StepToken(step=step.id, text=text))
+            # the words of several samples would run into each other
+            if asked.sample == 0:
+                await self._sink.emit(StepToken(step=step.id, text=text))
 
         return await ask(self._client, question, show)
 
@@ -178,6 +184,7 @@ class StepRunner:
             limit = asked.profile.max_tokens
             raise ToolError(tool.name, f"the call was cut off after {limit} tokens", "allow the expert more tokens")
         call = generation.text.strip()
+        self._meter.call_tool()
         computed = await tool.run(call, asked.text)
         await self._sink.emit(
             ToolCalled(step=asked.step.id, tool=tool.name, call=call, result=computed.text, data=computed.data)

@@ -6,7 +6,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from graphs.errors import InvalidPlan
-from graphs.plan import MAX_STEPS, Plan, Step
+from graphs.plan import MAX_GIVEN_STEPS, Plan, Step
 
 
 def parse_plan(raw: object, known_experts: Collection[str]) -> Plan:
@@ -16,8 +16,8 @@ def parse_plan(raw: object, known_experts: Collection[str]) -> Plan:
     """
     items = _items(raw)
     faults: list[str] = []
-    if not 1 <= len(items) <= MAX_STEPS:
-        faults.append(f"it has {len(items)} steps; write 1 to {MAX_STEPS}")
+    if not 1 <= len(items) <= MAX_GIVEN_STEPS:
+        faults.append(f"it has {len(items)} steps; write 1 to {MAX_GIVEN_STEPS}")
     steps: list[Step] = []
     for position, item in enumerate(items, start=1):
         try:
@@ -36,9 +36,10 @@ def unknown_experts(steps: Collection[Step], known_experts: Collection[str]) -> 
     """A fault for each step whose expert cannot be asked."""
     known = ", ".join(sorted(known_experts))
     return [
-        f"step {step.id} names unknown expert {step.expert!r}; known: {known}"
+        f"step {step.id} names unknown expert {expert!r}; known: {known}"
         for step in steps
-        if step.expert not in known_experts
+        for expert in step.experts
+        if expert not in known_experts
     ]
 
 

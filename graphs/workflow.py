@@ -5,28 +5,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from graphs.compile import compile_plan
+from graphs.budget import Meter, MeteredClient
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, EventSink, Planned, StepResult
-from graphs.joiner import Joiner
-from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS, Plan
+from graphs.limits import Limits
+from graphs.plan import Plan
 from graphs.planner import PLANNER, Planner
 from graphs.protocols import ExpertClient, StepMemo, Tool
-from graphs.step_runner import StepRunner
+from graphs.rounds import Rounds, RoundsState, Saving
 from graphs.validation import unknown_experts
-
-
-class Limits(BaseModel):
-    """What a run may use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
-    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
-    max_plan_tokens: int = Field(default=512, ge=1)
-    max_answer_tokens: int = Field(default=128, ge=1)
 
 
 class Usage(BaseModel):
@@ -55,8 +44,10 @@ class RunOutcome(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["success", "error"]
-    """"error" if no sink of the plan has a result."""
+    status: Literal["success", "error", "timeout", "budget_exhausted"]
+    """"error" if no sink of the plan has a result, or a step failed the run; "timeout" if that one's time was up."""
+    reason: str = ""
+    """Why the run ended early."""
     plan: Plan
     plan_warnings: tuple[str, ...]
     results: tuple[StepResult, ...]
@@ -81,28 +72,26 @@ async def run_task(
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
 
-    Steps that fail are in the outcome. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
-    GenerationError (the planner failed), and whatever the sink raises.
+    Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
+    given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
+    was a plan), and whatever the sink or the memo raises.
     """
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
+    meter = Meter(limits.budget)
+    client = MeteredClient(client, meter)
     if isinstance(plan, Planned):
         planned = plan
     else:
-        planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
+        async with meter.in_time():
+            planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
     await sink.emit(planned)
-    runner = StepRunner(task, planned.plan, client, tools, sink, memo)
-    joiner = Joiner(task, planned, client, sink, max_tokens=limits.max_answer_tokens)
-    graph = compile_plan(planned.plan, runner.run, joiner.join, checkpointer)
-    # written while the next steps run: what the last write would tell is in the steps' own results too
-    state = await graph.ainvoke(
-        {"results": {}, "answer": None},
-        {"configurable": {"thread_id": run_id, "run_id": run_id}},
-        durability="async" if checkpointer else None,
-    )
-    results = tuple(state["results"][step.id] for step in planned.plan.steps)
-    return _outcome(planned, results, state["answer"], time.perf_counter() - started)
+    saving = None if checkpointer is None else Saving(checkpointer, run_id)
+    rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
+    outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    stopped = rounds.stopped or meter.exhausted
+    return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
 
 def check_task(task: str, max_chars: int) -> None:
@@ -116,7 +105,7 @@ def check_task(task: str, max_chars: int) -> None:
 
 
 async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, tools, limits.max_steps, limits.max_plan_tokens).plan(task, sink)
+    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens).plan(task, sink)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:
@@ -126,14 +115,17 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(planned: Planned, results: tuple[StepResult, ...], answer: Answered, seconds: float) -> RunOutcome:
-    parts = (planned, *results, answer)
-    sinks = {step.id for step in planned.plan.sinks}
-    has_answer = any(result.status == "success" for result in results if result.id in sinks)
+def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
+    last, answer = state["planned"][-1], state["answer"]
+    assert answer is not None
+    results = tuple(state["results"][step.id] for step in last.plan.steps)
+    parts = (*state["planned"], *results, answer)
+    has_answer = any(state["results"][step.id].status == "success" for step in last.plan.sinks)
+    plan_seconds = sum(planned.seconds for planned in state["planned"])
     return RunOutcome(
         status="success" if has_answer else "error",
-        plan=planned.plan,
-        plan_warnings=planned.warnings,
+        plan=last.plan,
+        plan_warnings=last.warnings,
         results=results,
         answer=answer,
         usage=Usage(
@@ -141,9 +133,6 @@ def _outcome(planned: Planned, results: tuple[StepResult, ...], answer: Answered
             num_output_tokens=sum(part.num_output_tokens for part in parts),
         ),
         timings=Timings(
-            plan=planned.seconds,
-            steps=seconds - planned.seconds - answer.seconds,
-            answer=answer.seconds,
-            total=seconds,
+            plan=plan_seconds, steps=seconds - plan_seconds - answer.seconds, answer=answer.seconds, total=seconds
         ),
     )

@@ -68,9 +68,9 @@ def _edited(plan: Plan, step_id: int, edits: Mapping[str, str]) -> Plan:
     def edited(step: Step) -> Step:
         # dependencies that the old text made go with it
         others = set(step.depends_on) - set(step.references)
-        fields = {"text": step.text, "expert": step.expert, "depends_on": tuple(others), **edits}
+        fields = {**step.model_dump(), "depends_on": tuple(others), **edits}
         fields.pop("result", None)
-        return Step.model_validate({"id": step.id, "scores": step.scores if "expert" not in edits else {}, **fields})
+        return Step.model_validate({**fields, "scores": step.scores if "expert" not in edits else {}})
 
     return Plan(steps=tuple(edited(step) if step.id == step_id else step for step in plan.steps))
 

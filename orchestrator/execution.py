@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from graphs.errors import RunStopped
 from graphs.events import EventSink
 from graphs.workflow import RunOutcome
 from orchestrator.claimed_run import ClaimedRun
@@ -127,7 +128,8 @@ def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder)
     if error is not None:
         if not isinstance(error, KNOWN_ERRORS):
             _LOG.error("run %s failed by a fault of the program", run.id, exc_info=error)
-        status, reason = RunStatus.ERROR, failure_of(error)
+        status = RunStatus(error.status) if isinstance(error, RunStopped) else RunStatus.ERROR
+        reason = failure_of(error)
     elif (outcome := work.result()) is None:
         return so_far(run, RunStatus.ERROR, _worn_out(run))
     else:
@@ -139,9 +141,9 @@ def _verdict(run_id: str, outcome: RunOutcome) -> tuple[RunStatus, RunError | No
     if outcome.status == "success":
         return RunStatus.SUCCESS, None
     reasons = "; ".join(f"step {result.id}: {result.error}" for result in outcome.results if result.status == "error")
-    return RunStatus.ERROR, RunError(
-        type="no_answer", message=reasons, remedy="see the steps: ccoe runs show " + run_id
-    )
+    kind = "no_answer" if outcome.status == "error" else outcome.status
+    remedy = "see the steps: ccoe runs show " + run_id
+    return RunStatus(outcome.status), RunError(type=kind, message=outcome.reason or reasons, remedy=remedy)
 
 
 def _worn_out(run: Run) -> RunError:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
+from graphs.budget import Budget
 from orchestrator.data_directory import Announcement
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
@@ -31,9 +32,12 @@ class RemoteService:
             runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
             yield cls(client, runs, TraceStore(redis, runs))
 
-    async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
+    async def submit(
+        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+    ) -> Run:
         """Start a run. Raises RunRefusedError, ServeUnreachableError."""
-        body = {"task": task, "plan": plan, **scheduling.model_dump(mode="json")}
+        spending = limits.model_dump() if limits else None
+        body = {"task": task, "plan": plan, "limits": spending, **scheduling.model_dump(mode="json")}
         return Run.model_validate(await self._client.request("POST", "/api/runs", body))
 
     async def resume(self, run_id: str) -> Run:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from graphs.budget import Budget
 from graphs.events import StepResult
 from graphs.plan import Plan
 
@@ -116,6 +117,8 @@ class Run(_Record):
     created: AwareDatetime
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
+    limits: Budget = Budget()
+    """What it may spend."""
     plan: Plan | None = None
     steps: Mapping[int, StepResult] = Field(default_factory=dict[int, StepResult])
     answer: str | None = None

@@ -11,14 +11,16 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 
+from graphs.budget import Budget
 from graphs.errors import InvalidPlan
 from graphs.events import EventSink
+from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import Tool
 from graphs.state import STATE_CLASSES
 from graphs.validation import parse_plan, unknown_experts
-from graphs.workflow import Limits, RunOutcome, check_task, run_task
+from graphs.workflow import RunOutcome, check_task, run_task
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
@@ -117,8 +119,12 @@ class Service:
         """The configured tools by name."""
         return self._tools
 
-    async def submit(self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE) -> Run:
+    async def submit(
+        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+    ) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
+
+        `limits` can only lower what the settings allow any run.
 
         Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
         """
@@ -129,7 +135,14 @@ class Service:
             assert parsed is not None
             task = " ".join(step.text for step in parsed.steps)
         check_task(task, self._settings.max_task_chars)
-        return await self._accept(self._new_run(task=task, plan=parsed, is_plan_given=parsed is not None), scheduling)
+        allowed = self._settings.limits
+        run = self._new_run(
+            task=task,
+            plan=parsed,
+            is_plan_given=parsed is not None,
+            limits=allowed.capped(limits) if limits else allowed,
+        )
+        return await self._accept(run, scheduling)
 
     async def resume(self, run_id: str) -> Run:
         """A new run that keeps what an ended one has finished, and does the rest.
@@ -189,7 +202,13 @@ class Service:
         plan = continuation.plan
         if plan and (faults := unknown_experts(plan.steps, self._expert_names)):
             raise InvalidPlan(faults)
-        run = self._new_run(task=earlier.task, plan=plan, is_plan_given=earlier.is_plan_given, resumed_from=earlier.id)
+        run = self._new_run(
+            task=earlier.task,
+            plan=plan,
+            is_plan_given=earlier.is_plan_given,
+            limits=earlier.limits,
+            resumed_from=earlier.id,
+        )
         scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
         return await self._accept(run, scheduling, continuation.memo)
 
@@ -219,18 +238,28 @@ class Service:
         return parsed
 
     async def _perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
-        limits = Limits(max_task_chars=self._settings.max_task_chars, max_steps=self._settings.max_steps)
+        run = claimed.run
+        limits = Limits(
+            max_task_chars=self._settings.max_task_chars,
+            max_steps=self._settings.max_steps,
+            max_rounds=self._settings.max_rounds,
+            budget=run.limits,
+            policy=self._settings.step_policy,
+        )
+        if run.attempts > 1:
+            # what an earlier attempt has finished is in the memo; where its graph stood is of no use
+            await self.checkpointer.adelete_thread(run.id)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
-                claimed.run.task,
+                run.task,
                 client=self.experts,
                 tools=self._tools,
                 sink=sink,
-                plan=claimed.planned or claimed.run.plan,
+                plan=claimed.planned or run.plan,
                 limits=limits,
                 memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,
-                run_id=claimed.run.id,
+                run_id=run.id,
             )
 
     async def _leave(self) -> None:

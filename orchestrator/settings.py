@@ -6,14 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from experts.config import DecodeWeights, ExpertForm
-from graphs.plan import MAX_STEPS, MAX_TEXT_CHARS
+from graphs.budget import Budget
+from graphs.limits import MAX_ROUNDS
+from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS
+from graphs.policies import StepPolicy
 from orchestrator.api_key import KeyPolicy, key_name_in
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.tools_file import ToolsFile, read_tools_file
+
+_EXAMPLES = {
+    "databases": '{"shop": "/data/shop.sqlite"}',
+    "limits": '{"seconds": 60, "tokens": 20000}',
+    "step_policy": '{"timeout": 30, "on_failure": "general"}',
+}
 
 
 def _platform_directory(variable: str, fallback: str) -> Path:
@@ -50,7 +59,14 @@ class Settings(BaseSettings):
     """The directory of the training data."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,64}$")
     max_task_chars: int = Field(default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS)
-    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
+    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_GIVEN_STEPS)
+    """Of any plan; the planner writes 12 at most."""
+    max_rounds: int = Field(default=1, ge=1, le=MAX_ROUNDS)
+    """Of planning: another one where no final step of the last one has a result."""
+    limits: Annotated[Budget, NoDecode] = Budget()
+    """What any run may spend, as a JSON object; a run may ask for less."""
+    step_policy: Annotated[StepPolicy, NoDecode] = StepPolicy()
+    """Of the steps that bring none, as a JSON object."""
     max_concurrent_runs: int = Field(default=4, ge=1)
     max_attempts: int = Field(default=3, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""
@@ -64,15 +80,16 @@ class Settings(BaseSettings):
     num_threads: int | None = Field(default=None, ge=1)
     """Threads of the engine; None leaves the choice to it."""
 
-    @field_validator("databases", mode="before")
+    @field_validator("databases", "limits", "step_policy", mode="before")
     @classmethod
-    def _decode(cls, value: object) -> object:
+    def _decode(cls, value: object, field: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f'it must be a JSON object such as {{"shop": "/data/shop.sqlite"}} ({error})') from error
+            example = _EXAMPLES[field.field_name or ""]
+            raise ValueError(f"it must be a JSON object such as {example} ({error})") from error
 
     @field_validator("redis_url")
     @classmethod

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from graphs.budget import Budget
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
@@ -26,6 +27,8 @@ class RunRequest(Scheduling):
     task: str | None = None
     plan: Any = None
     """A list of steps {id, text, expert}, or an object with `steps`."""
+    limits: Budget | None = None
+    """What the run may spend."""
 
 
 class ForkRequest(BaseModel):
@@ -56,7 +59,7 @@ async def create_run(
     A request with the `Idempotency-Key` of an earlier one gets that one's run.
     """
     scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
-    return _located(await service.submit(request.task, request.plan, scheduling), response)
+    return _located(await service.submit(request.task, request.plan, scheduling, request.limits), response)
 
 
 @router.get("")

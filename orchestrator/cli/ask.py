@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from graphs.budget import Budget
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.errors import RunRefusedError
 from orchestrator.expert_host import OpenExperts
@@ -29,14 +30,19 @@ def ask(
     idempotency_key: Annotated[
         str | None, typer.Option(help="Asked again with the same key within a day, the same run is shown.")
     ] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0.001, help="End the run after this time.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of prompts and outputs together.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps that are started.")] = None,
+    max_tool_calls: Annotated[int | None, typer.Option(min=1, help="Calls of tools.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
     settings = _settings(database or [])
     given = _read_plan(plan) if plan else None
     scheduling = Scheduling(idempotency_key=idempotency_key)
+    limits = Budget(seconds=max_seconds, tokens=max_tokens, steps=max_steps, tool_calls=max_tool_calls)
     opening = open_service(settings, cast(OpenExperts, context.obj), is_own=bool(database))
-    answer(lambda service: service.submit(task, given, scheduling), opening, as_json=as_json)
+    answer(lambda service: service.submit(task, given, scheduling, limits), opening, as_json=as_json)
 
 
 def _settings(databases: list[str]) -> Settings:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,6 +87,35 @@ def soak(minutes: Annotated[float, typer.Option(min=0.05, help="How long.")] = 3
         f"memory {report.samples[0][1]:.0f} MB at the start, {report.samples[-1][1]:.0f} MB at the end; "
         f"slope over the last two thirds {report.slope:+.2f} MB a minute"
     )
+
+
+@app.command()
+def graph(
+    plans: Annotated[int, typer.Option(min=2, help="How many random plans.")] = 200,
+    at_once: Annotated[int, typer.Option(min=1, help="Plans that run at the same time.")] = 4,
+    seed: Annotated[int, typer.Option(help="Other plans for another one.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Random plans on experts that only take their time: makespan against the critical path, cost of a step."""
+    console = Console(highlight=False, stderr=as_json)
+    module = import_module("graphs.benchmark.dispatch_benchmark")
+    with console.status("loading") as status:
+        figures = asyncio.run(module.measure(plans, at_once, seed, status.update))
+    if as_json:
+        typer.echo(json.dumps(asdict(figures), indent=2))
+        return
+    table = Table(f"{plans} plans", "p50", "p95", "max", box=None)
+    for name, ratios in (
+        ("makespan / critical path", figures.makespan),
+        ("bare StateGraph / critical path", figures.plain_makespan),
+        ("bare StateGraph / makespan", figures.plain_to_ours),
+    ):
+        table.add_row(name, *(f"{ratio:.3f}" for ratio in astuple(ratios)))
+    console.print(table)
+    costs = Table("steps of a plan, taking no time", "ms for each", "of the processor", box=None)
+    for num_steps, cost in figures.step_costs.items():
+        costs.add_row(str(num_steps), f"{cost.elapsed:.2f}", f"{cost.processor:.2f}")
+    console.print(costs)
 
 
 async def _soak(console: Console, minutes: float) -> Any:

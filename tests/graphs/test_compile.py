@@ -68,7 +68,7 @@ async def test_a_checkpointer_keeps_every_superstep() -> None:
     async def join(results: Results) -> Answered:
         return Answered(answer=str(len(results)), source="assembled")
 
-    graph = compile_plan(plan, run_step, join, saver)
+    graph = compile_plan(plan, run_step, join, checkpointer=saver)
     thread: RunnableConfig = {"configurable": {"thread_id": "a run"}}
     await graph.ainvoke({"results": {}, "answer": None}, thread)
     history = [snapshot.values.get("results", {}) async for snapshot in graph.aget_state_history(thread)]
@@ -90,3 +90,25 @@ def test_dependencies_are_real_edges_of_the_graph() -> None:
     assert node_name(3) == "r1.s3"
     assert {("r1.s1", "r1.s3"), ("r1.s2", "r1.s3"), ("r1.s3", "r1.s4"), ("r1.s4", "joiner")} <= edges
     assert ("r1.s1", "joiner") not in edges
+
+
+def test_a_later_round_has_nodes_for_its_own_steps_only() -> None:
+    steps = (
+        Step(id=1, text="a", expert="math"),
+        Step(id=2, text="#1", expert="math"),
+        Step(id=3, text="#1 and b", expert="math", round=2),
+        Step(id=4, text="#3", expert="math", round=2),
+    )
+
+    async def run_step(step: Step, results: Results) -> StepResult:
+        return StepResult(id=step.id, status="success", result=value(step, results))
+
+    async def join(results: Results) -> Answered:
+        return Answered(answer="", source="assembled")
+
+    graph = compile_plan(Plan(steps=steps), run_step, join, known=(1, 2))
+    edges = {(edge.source, edge.target) for edge in graph.get_graph().edges}
+    assert edges == {("__start__", "r2.s3"), ("r2.s3", "r2.s4"), ("r2.s4", "joiner"), ("joiner", "__end__")}
+    known = {k: StepResult(id=k, status="success", result="x") for k in (1, 2)}
+    state: dict[str, Any] = asyncio.run(graph.ainvoke({"results": known, "answer": None}))
+    assert [result.result for result in state["results"].values()] == ["x", "x", "3(x)", "4(3(x))"]

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from graphs.errors import ResultConflictError
 from graphs.events import StepResult
+from graphs.rounds import RoundsState
 from graphs.state import STATE_CLASSES, RunState, merge_results
 
 ONE = {1: StepResult(id=1, status="success", result="2")}
@@ -37,5 +38,5 @@ def test_all_models_of_the_state_are_listed() -> None:
         for part in get_args(annotation):
             yield from models(part)
 
-    annotations = get_type_hints(RunState).values()
+    annotations = [*get_type_hints(RunState).values(), *get_type_hints(RoundsState).values()]
     assert {model for annotation in annotations for model in models(annotation)} == set(STATE_CLASSES)

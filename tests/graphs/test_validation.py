@@ -30,7 +30,7 @@ def test_dependencies_given_by_hand_are_kept() -> None:
         ({"steps": {}}, "it is dict"),
         ({"steps": [SQL], "title": "x"}, "unknown field 'title'"),
         ([], "0 steps"),
-        ([SQL] * 13, "13 steps"),
+        ([SQL] * 201, "201 steps"),
         ([SQL, SQL], "ids [1] are used twice"),
         ([{**SQL, "id": 2}], "step ids are [2]"),
         ([{**SQL, "expert": "poet"}], "unknown expert 'poet'; known: math, sql"),

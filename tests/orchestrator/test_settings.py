@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from graphs.budget import Budget
+from graphs.policies import StepPolicy
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.settings import Settings, read_settings
 
@@ -26,6 +28,14 @@ def test_databases_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.default_database == "shop"
 
 
+def test_limits_and_policy_are_json_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_LIMITS", '{"seconds": 60}')
+    monkeypatch.setenv("CCOE_STEP_POLICY", '{"timeout": 5, "on_failure": "general"}')
+    settings = read_settings()
+    assert settings.limits == Budget(seconds=60)
+    assert settings.step_policy == StepPolicy(timeout=5, on_failure="general")
+
+
 def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCOE_DATABASES", '{"shop": "a", "ward": "b"}')
     assert read_settings().default_database == "shop"
@@ -39,6 +49,9 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
         ("CCOE_PORT", "70000", "65535"),
         ("CCOE_DATABASES", "shop=/data/shop.sqlite", "JSON object"),
         ("CCOE_DATABASES", "[1]", "dictionary"),
+        ("CCOE_LIMITS", "60", "dictionary"),
+        ("CCOE_LIMITS", "60 seconds", '{"seconds": 60'),
+        ("CCOE_STEP_POLICY", '{"on_failure": "default"}', "give both or neither"),
         ("CCOE_MAX_CONCURRENT_RUNS", "0", "greater"),
         ("CCOE_TENANT", "a:b", "pattern"),
         ("CCOE_DATABASE", "shop", "CCOE_DATABASES"),

@@ -50,6 +50,17 @@ async def test_a_run_is_accepted_followed_and_read(client: httpx.AsyncClient) ->
     assert "48 patients" in run["answer"]
 
 
+async def test_limits_of_a_run(client: httpx.AsyncClient) -> None:
+    run_id = await created(client, task="how many?", plan=TWO_STEPS, limits={"steps": 1})
+    await followed(client, run_id)
+    run = (await client.get(f"/api/runs/{run_id}")).json()
+    assert (run["status"], run["error"]["type"]) == ("budget_exhausted", "budget_exhausted")
+    assert run["limits"] == {"tokens": None, "seconds": None, "steps": 1, "tool_calls": None}
+    wrong = await client.post("/api/runs", json={"task": "x", "limits": {"steps": 0, "pages": 1}})
+    assert wrong.status_code == 422
+    assert "limits.steps" in wrong.text and "limits.pages" in wrong.text
+
+
 async def test_a_stream_is_resumed_behind_the_last_id(client: httpx.AsyncClient) -> None:
     run_id = await created(client, task="a task", plan=TWO_STEPS)
     events = await followed(client, run_id)

@@ -49,6 +49,23 @@ async def test_a_failed_run_has_exit_code_1(tmp_path: Path) -> None:
     assert "it was told to fail" in json.loads(output)["error"]["message"]
 
 
+async def test_a_run_that_spends_it_all_has_exit_code_1_and_says_so(tmp_path: Path) -> None:
+    code, output, _ = await ccoe(
+        "ask",
+        "how many?",
+        "--json",
+        "--max-steps",
+        "1",
+        "--max-seconds",
+        "60",
+        "--plan",
+        plan_file(tmp_path, TWO_STEPS),
+    )
+    document = json.loads(output)
+    assert (code, document["status"]) == (1, "budget_exhausted")
+    assert document["error"]["message"] == "the run's 1 steps are used up; allow it more"
+
+
 async def test_bad_input_is_one_line_and_a_remedy(tmp_path: Path) -> None:
     wrong = plan_file(tmp_path, [{"id": 1, "text": "a", "expert": "nobody"}])
     code, output, errors = await ccoe("ask", "a task", "--plan", wrong)

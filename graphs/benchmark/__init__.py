@@ -1,0 +1,1 @@
+"""What running a plan costs beside what its experts take."""

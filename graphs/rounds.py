@@ -1,0 +1,144 @@
+"""Rounds of planning: the steps of each are a graph of their own, and the outer graph goes round until one answers.
+
+START ─► round ─► END            inside: r1.s1 … ─► joiner, then r2.s4 … ─► joiner
+          ▲  │ no answer yet
+          └──┘
+"""
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from graphs.budget import Meter
+from graphs.compile import compile_plan
+from graphs.dispatch import Dispatcher
+from graphs.errors import BudgetExhausted, GenerationError, RunStopped
+from graphs.events import Answered, EventSink, Planned
+from graphs.joiner import Joiner
+from graphs.limits import Limits
+from graphs.planner import Planner
+from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.state import Results, merge_results
+from graphs.step_runner import StepRunner
+
+ROUND = "round"
+
+
+class RoundsState(TypedDict):
+    """The state of the outer graph: what was planned, round by round, what was found, and the answer."""
+
+    planned: Annotated[tuple[Planned, ...], operator.add]
+    results: Annotated[Results, merge_results]
+    answer: Answered | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where the graph leaves its checkpoints."""
+
+    checkpointer: BaseCheckpointSaver[str]
+    thread_id: str
+
+    @property
+    def config(self) -> RunnableConfig:
+        """Names the thread."""
+        return {"configurable": {"thread_id": self.thread_id, "run_id": self.thread_id}}
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The rounds of one run."""
+
+    task: str
+    client: ExpertClient
+    tools: Mapping[str, Tool]
+    sink: EventSink
+    limits: Limits
+    meter: Meter
+    memo: StepMemo | None = None
+    saving: Saving | None = None
+    stopped: RunStopped | None = None
+    """Why the run ended early."""
+
+    async def run(self, planned: Planned) -> RoundsState:
+        """Run what is planned, and plan again while there is no result and another round is left."""
+        state = RoundsState(planned=(planned,), results={}, answer=None)
+        if self.limits.max_rounds == 1:
+            # without the outer graph: it would go round once
+            found = await self._round(state)
+            return RoundsState(planned=(planned,), results=found["results"], answer=found["answer"])
+        graph = StateGraph(RoundsState)
+        graph.add_node(ROUND, self._round)
+        graph.add_edge(START, ROUND)
+        graph.add_conditional_edges(ROUND, _next, [ROUND, END])
+        return RoundsState(**await self._invoke(graph.compile(self._checkpointer), state))
+
+    async def _round(self, state: RoundsState) -> dict[str, Any]:
+        """Run the steps of the last plan that are not finished, then answer or plan anew."""
+        planned = state["planned"][-1]
+        may_go_on = planned.source == "planner" and planned.plan.num_rounds < self.limits.max_rounds
+        joiner = self._joiner(planned)
+        runner = StepRunner(
+            self.task, planned.plan, self.client, self.tools, self.sink, meter=self.meter, policy=self.limits.policy
+        )
+        async with Dispatcher(planned.plan, runner.run, self.sink, memo=self.memo) as dispatcher:
+
+            async def join(results: Results) -> Answered | None:
+                if may_go_on and not dispatcher.stopped and joiner.asks_for_another_round(results):
+                    return None
+                return await joiner.join(results)
+
+            is_outermost = self.limits.max_rounds == 1
+            graph = compile_plan(
+                planned.plan,
+                dispatcher.result_of,
+                join,
+                known=state["results"],
+                checkpointer=self._checkpointer if is_outermost else None,
+            )
+            inputs = {"results": state["results"], "answer": None}
+            # inside of the outer graph it keeps its checkpoints in that one's thread by itself
+            found = await (self._invoke(graph, inputs) if is_outermost else graph.ainvoke(inputs))
+        self.stopped = dispatcher.stopped
+        results: Results = found["results"]
+        if found["answer"] is not None:
+            return {"results": results, "answer": found["answer"]}
+        if following := await self._plan_again(planned, results):
+            return {"results": results, "planned": (following,)}
+        return {"results": results, "answer": await joiner.join(results)}
+
+    @property
+    def _checkpointer(self) -> BaseCheckpointSaver[str] | None:
+        return self.saving.checkpointer if self.saving else None
+
+    async def _invoke(self, graph: CompiledStateGraph[Any, Any, Any, Any], inputs: Any) -> dict[str, Any]:
+        if self.saving is None:
+            return await graph.ainvoke(inputs)
+        # written while the next steps run: what the last write would tell is in the steps' own results too
+        return await graph.ainvoke(inputs, self.saving.config, durability="async")
+
+    async def _plan_again(self, planned: Planned, results: Results) -> Planned | None:
+        """The plan with the steps of another round; None if the planner has no other idea, or cannot be asked."""
+        planner = Planner(self.client, self.tools, self.limits.max_planned_steps, self.limits.max_plan_tokens)
+        try:
+            async with self.meter.in_time():
+                following = await planner.plan_again(self.task, self.sink, planned.plan, results)
+        except (GenerationError, BudgetExhausted):
+            return None
+        if following:
+            await self.sink.emit(following)
+        return following
+
+    def _joiner(self, planned: Planned) -> Joiner:
+        limit = self.limits.max_answer_tokens
+        return Joiner(self.task, planned, self.client, self.sink, max_tokens=limit, meter=self.meter)
+
+
+def _next(state: RoundsState) -> str:
+    return ROUND if state["answer"] is None else END
