@@ -29,6 +29,7 @@ LOOK_SECONDS = 0.25
 """How often an execution looks whether its run is still its own: a cancelled run stops within this time."""
 INSIST_SECONDS = 1.0
 """A cancelled task is cancelled again after this time: before Python 3.12 asyncio.wait_for may swallow the first."""
+_PAUSE_SECONDS = 1.0
 _NOT_OURS = (RunEndedError, RunNotFoundError, LeaseLostError)
 _LOG = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Execution:
     async def run(self) -> None:
         """Return when the run has ended or is somebody else's.
 
-        Raises RedisUnavailableError: the lease is to be left, and whoever takes it over finds what was committed.
+        Raises RedisUnavailableError if it cannot be claimed, or handed back: its lease is to be left.
         """
         claimed = await self._claim()
         if claimed is None:
@@ -105,8 +106,20 @@ class Execution:
                 _LOG.warning("run %s goes on unwatched: %s", claimed.run.id, error)
 
     async def _settle(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
+        """Write how it ended. While Redis is away this is tried again, unless the process ends."""
+        while True:
+            try:
+                await self._write_end(claimed, work, recorder)
+                return
+            except RedisUnavailableError as error:
+                if self._is_handing_back:
+                    raise
+                _LOG.warning("run %s is settled when Redis is back: %s", claimed.run.id, error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _write_end(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
         try:
-            if work.cancelled():
+            if work.cancelled() or isinstance(work.exception(), RedisUnavailableError):
                 await claimed.hand_back()
                 await self._queue.hand_back(self.lease)
                 return
@@ -120,9 +133,9 @@ class Execution:
 
 
 def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> RunFinished:
-    """Raises what stopped the work if that says nothing of the run: Redis is away, or the run is not ours."""
+    """Raises what stopped the work if the run is no longer ours."""
     error = work.exception()
-    if isinstance(error, (RedisUnavailableError, *_NOT_OURS)):
+    if isinstance(error, _NOT_OURS):
         raise error
     if error is not None:
         if not isinstance(error, KNOWN_ERRORS):
