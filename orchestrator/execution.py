@@ -119,8 +119,9 @@ class Execution:
 
     async def _write_end(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
         try:
-            if work.cancelled() or isinstance(work.exception(), RedisUnavailableError):
-                await claimed.hand_back()
+            has_failed = not work.cancelled() and isinstance(work.exception(), RedisUnavailableError)
+            if work.cancelled() or has_failed:
+                await claimed.hand_back(counts=has_failed)
                 await self._queue.hand_back(self.lease)
                 return
             await claimed.finish(_ending(claimed.run, work, recorder))
@@ -161,6 +162,6 @@ def _worn_out(run: Run) -> RunError:
     times = "once" if run.max_attempts == 1 else f"{run.max_attempts} times"
     return RunError(
         type="worker_died",
-        message=f"the run was taken up {times}, and its worker died each time before another step was finished",
+        message=f"the run was taken up {times}; its worker died or lost Redis before another step was finished",
         remedy=f"see the logs of the workers, then: ccoe runs resume {run.id}",
     )
