@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.redis_connection import redis_connection
+from orchestrator.run import RunStatus
 from orchestrator.settings import read_settings
 from tests.orchestrator.chaos_run import Chaos, ChaosOutcome
 from tests.orchestrator.crash_matrix import Outcome, crash_matrix
@@ -25,7 +26,7 @@ def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
         _add_row(table, command, [outcome for outcome in outcomes if outcome.command == command])
     _add_row(table, "all commands", outcomes)
     kills = chaos.num_killed_workers + chaos.num_killed_valkeys
-    figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, chaos.num_runs - chaos.statuses["success"])
+    figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, chaos.num_runs - chaos.statuses[RunStatus.SUCCESS])
     name = f"chaos: {chaos.num_runs} runs, {chaos.num_killed_workers} workers and {chaos.num_killed_valkeys} Valkeys"
     table.add_row(name, *map(str, figures))
     return table
