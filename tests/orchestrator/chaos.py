@@ -26,7 +26,8 @@ def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
         _add_row(table, command, [outcome for outcome in outcomes if outcome.command == command])
     _add_row(table, "all commands", outcomes)
     kills = chaos.num_killed_workers + chaos.num_killed_valkeys
-    figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, chaos.num_runs - chaos.statuses[RunStatus.SUCCESS])
+    num_failed = chaos.num_runs - chaos.statuses[RunStatus.SUCCESS]
+    figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, num_failed)
     name = f"chaos: {chaos.num_runs} runs, {chaos.num_killed_workers} workers and {chaos.num_killed_valkeys} Valkeys"
     table.add_row(name, *map(str, figures))
     return table
