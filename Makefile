@@ -57,7 +57,7 @@ test-all: check  ## check, then every test, the stores also on Debian's Redis
 	  echo "no redis-server and no way to install it: its tests are left out" >&2
 	$(RUN) pytest
 
-chaos: venv  ## kill the worker at every Redis command of a run; one table of what was lost or done twice
+chaos: venv  ## kill workers and Valkey; one table of what was lost or done twice
 	@$(RUN) tests.orchestrator.chaos
 
 clean:  ## remove all that was made here, .venv too

@@ -105,9 +105,9 @@ class ClaimedRun:
         """End the run."""
         await self._write(*ending_commands(final, len(self._keys), self._run_ttl_seconds))
 
-    async def hand_back(self) -> None:
-        """Put the run back as it was before this claim, which counts as no attempt."""
-        fields = {"status": RunStatus.PENDING.value, "worker": None, "attempts": self._attempts_before}
+    async def hand_back(self, *, counts: bool) -> None:
+        """Put the run back as it was before this claim, which counts as an attempt or does not."""
+        fields = {"status": RunStatus.PENDING.value, "worker": None, "attempts": self._attempts_before + counts}
         await self._write(
             ("HSET", RUN, *(text for name, value in fields.items() for text in (name, json.dumps(value))))
         )

@@ -30,6 +30,7 @@ LOOK_SECONDS = 0.25
 """How often an execution looks whether its run is still its own: a cancelled run stops within this time."""
 INSIST_SECONDS = 1.0
 """A cancelled task is cancelled again after this time: before Python 3.12 asyncio.wait_for may swallow the first."""
+_PAUSE_SECONDS = 1.0
 _NOT_OURS = (RunEndedError, RunNotFoundError, LeaseLostError)
 _LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Execution:
     async def run(self) -> None:
         """Return when the run has ended or is somebody else's.
 
-        Raises RedisUnavailableError: the lease is to be left, and whoever takes it over finds what was committed.
+        Raises RedisUnavailableError if it cannot be claimed, or handed back: its lease is to be left.
         """
         claimed = await self._claim()
         if claimed is None:
@@ -106,9 +107,22 @@ class Execution:
                 _LOG.warning("run %s goes on unwatched: %s", claimed.run.id, error)
 
     async def _settle(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
+        """Write how it ended. While Redis is away this is tried again, unless the process ends."""
+        while True:
+            try:
+                await self._write_end(claimed, work, recorder)
+                return
+            except RedisUnavailableError as error:
+                if self._is_handing_back:
+                    raise
+                _LOG.warning("run %s is settled when Redis is back: %s", claimed.run.id, error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _write_end(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> None:
         try:
-            if work.cancelled():
-                await claimed.hand_back()
+            has_failed = not work.cancelled() and isinstance(work.exception(), RedisUnavailableError)
+            if work.cancelled() or has_failed:
+                await claimed.hand_back(counts=has_failed)
                 await self._queue.hand_back(self.lease)
                 return
             await claimed.finish(_ending(claimed.run, work, recorder))
@@ -121,9 +135,9 @@ class Execution:
 
 
 def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> RunFinished:
-    """Raises what stopped the work if that says nothing of the run: Redis is away, or the run is not ours."""
+    """Raises what stopped the work if the run is no longer ours."""
     error = work.exception()
-    if isinstance(error, (RedisUnavailableError, *_NOT_OURS)):
+    if isinstance(error, _NOT_OURS):
         raise error
     if error is not None:
         if not isinstance(error, KNOWN_ERRORS):
@@ -150,6 +164,6 @@ def _worn_out(run: Run) -> RunError:
     times = "once" if run.max_attempts == 1 else f"{run.max_attempts} times"
     return RunError(
         type="worker_died",
-        message=f"the run was taken up {times}, and its worker died each time before another step was finished",
+        message=f"the run was taken up {times}; its worker died or lost Redis before another step was finished",
         remedy=f"see the logs of the workers, then: ccoe runs resume {run.id}",
     )

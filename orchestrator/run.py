@@ -107,7 +107,7 @@ class Run(_Record):
     """How many times a worker has claimed it. Only the last one's writes are taken."""
     attempts: int = 0
     """Claims since a step was last finished, those that were handed back left out."""
-    max_attempts: int = 3
+    max_attempts: int = 5
     priority: Priority = Priority.NORMAL
     concurrency: Concurrency | None = None
     resumed_from: str | None = None

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     step_policy: Annotated[StepPolicy, NoDecode] = StepPolicy()
     """Of the steps that bring none, as a JSON object."""
     max_concurrent_runs: int = Field(default=4, ge=1)
-    max_attempts: int = Field(default=3, ge=1)
+    max_attempts: int = Field(default=5, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""
     run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a finished run is kept."""

@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 
 from graphs.events import StepFinished, StepStarted
 from orchestrator.embedded_valkey import EmbeddedValkey
-from orchestrator.errors import RedisUnavailableError
+from orchestrator.errors import RedisUnavailableError, ValkeyFailedError
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
-from orchestrator.run import Run, RunStatus, Scheduling
+from orchestrator.run import Run, RunError, RunStatus, Scheduling
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
@@ -49,6 +49,7 @@ class ChaosOutcome:
     done_again: int = 0
     """Steps that were begun again after they were finished."""
     statuses: Counter[RunStatus] = field(default_factory=Counter[RunStatus])
+    errors: list[RunError] = field(default_factory=list[RunError])
 
     @property
     def is_right(self) -> bool:
@@ -90,13 +91,12 @@ class Chaos:
             async with redis_connection(self._settings) as redis:
                 runs = RunStore(redis, Keys("default"), 3600)
                 made = await self._submitted(redis, runs)
-                killing = asyncio.create_task(self._kill())
                 try:
-                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                    async with asyncio.timeout(_PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+                        killing = group.create_task(self._kill())
                         await self._until_terminal(runs, made)
+                        killing.cancel()
                 finally:
-                    killing.cancel()
-                    await asyncio.wait({killing})
                     for worker in self._workers:
                         worker.kill()
                 await self._count(runs, TraceStore(redis, runs), made)
@@ -121,9 +121,15 @@ class Chaos:
             self.outcome.num_killed_workers += 1
             if asyncio.get_running_loop().time() - last_valkey >= _VALKEY_SECONDS:
                 os.kill(int((self._data_dir / "valkey" / "valkey.pid").read_text()), signal.SIGKILL)
-                await self._valkeys.enter_async_context(EmbeddedValkey(self._data_dir))
+                await self._start_valkey()
                 self.outcome.num_killed_valkeys += 1
                 last_valkey = asyncio.get_running_loop().time()
+
+    async def _start_valkey(self) -> None:
+        while True:
+            with suppress(ValkeyFailedError):  # the killed one is still on its way out
+                await self._valkeys.enter_async_context(EmbeddedValkey(self._data_dir))
+                return
 
     def _start_worker(self) -> None:
         worker = self._context.Process(target=serve, args=(self._settings, self.ledger))
@@ -143,6 +149,7 @@ class Chaos:
         for run in made:
             ended = await runs.get(run.id)
             self.outcome.statuses[ended.status] += 1
+            self.outcome.errors += [ended.error] if ended.error else []
             num_done = sum(1 for line in done if line.startswith(f"{run.task}|"))
             self.outcome.lost += 2 * len(PLAN) - num_done - len(ended.steps)
             in_memo = Counter(filter(None, map(step_of, await runs.memo(run.id))))

@@ -31,7 +31,7 @@ def writes(writer: ClaimedRun) -> list[object]:
         writer.append_step(StepFinished(result=RESULT)),
         writer.append_answer(Answered(answer="48", source="joiner")),
         writer.commit("1.1.0.0:ab", RESULT),
-        writer.hand_back(),
+        writer.hand_back(counts=False),
         writer.finish(RunFinished(run_id=run_id, status=RunStatus.SUCCESS)),
         writer.check(),
     ]
@@ -107,7 +107,7 @@ async def test_a_call_that_is_sent_again_changes_nothing(
 
 
 async def test_handing_back_uses_no_attempt_and_progress_gives_them_back(writer: ClaimedRun, runs: RunStore) -> None:
-    await writer.hand_back()
+    await writer.hand_back(counts=False)
     run = await runs.get(writer.run.id)
     assert (run.status, run.worker, run.attempts, run.fence) == (RunStatus.PENDING, None, 0, 1)
     await claimed(runs, run)

@@ -19,6 +19,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.trace_store import TraceStore
 from orchestrator.worker import Worker
+from tests.orchestrator.chaos_run import Chaos
 from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions
 from tests.orchestrator.processes import line_with, process
@@ -214,3 +215,12 @@ async def test_two_workers_share_a_queue_and_do_every_run_once(
     assert len({run.worker for run in kept_runs}) == 2
     done = executions(ledger)
     assert (len(done), done.total()) == (60, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_chaos_leaves_all_runs_right(tmp_path: Path) -> None:
+    """200 runs of five steps; a worker is killed every 3 s, Valkey every 10 s."""
+    outcome = await Chaos(tmp_path, 200).run()
+    assert outcome.is_right, outcome
+    assert outcome.num_killed_workers > 5
