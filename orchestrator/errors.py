@@ -12,7 +12,8 @@ ServiceError
 ├── DataDirectoryBusyError     another service owns the data directory
 ├── PortTakenError             the address is in use
 ├── ServeUnreachableError      the running service did not answer
-└── NoServiceError             what is asked for is known to a running service only
+├── NoServiceError             what is asked for is known to a running service only
+└── NoGateError                no gate was trained
 """
 
 from pathlib import Path
@@ -155,3 +156,12 @@ class NoServiceError(ServiceError):
     def __init__(self, data_dir: Path) -> None:
         super().__init__(f"no service runs on the data directory {str(data_dir)!r}", "start one: ccoe serve")
         self.data_dir = data_dir
+
+
+class NoGateError(ServiceError):
+    """No gate was trained."""
+
+    type = "no_gate"
+
+    def __init__(self, experts_dir: Path) -> None:
+        super().__init__(f"no gate is stored in {str(experts_dir)!r}", "train one: ccoe gate train")

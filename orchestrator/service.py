@@ -22,6 +22,7 @@ from orchestrator.executor import INSIST_SECONDS, Executor
 from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
+from orchestrator.gate_answer import GateAnswer
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import redis_connection, redis_errors
@@ -120,6 +121,11 @@ class Service:
     def events(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:
         """The run's trace behind `after`, followed to its end. Raises RunNotFoundError."""
         return self.traces.follow(run_id, after)
+
+    async def gate(self, text: str) -> GateAnswer:
+        """The expert for a text, and why; nothing is stored. Raises TaskError, or an ExpertError."""
+        check_task(text, self._settings.max_task_chars)
+        return await self.experts.gate(text)
 
     async def wait(self, run_id: str) -> None:
         """Return when this process no longer works on the run."""

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from orchestrator.api import experts, health, runs
+from orchestrator.api import experts, gate, health, runs
 from orchestrator.api.error_body import add_error_bodies
 from orchestrator.service import Service
 
@@ -13,6 +13,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(runs.router)
     app.include_router(experts.router)
+    app.include_router(gate.router)
     app.include_router(health.router)
     add_error_bodies(app)
     return app

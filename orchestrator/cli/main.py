@@ -24,6 +24,7 @@ _COMMANDS = {
     "serve": "Serve the HTTP API.",
     "runs": "Show and cancel runs.",
     "experts": "Show, change and exchange experts.",
+    "gate": "Say which expert a text is for.",
     "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",

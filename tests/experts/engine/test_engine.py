@@ -16,13 +16,15 @@ from experts.checkpoint import save_expert
 from experts.config import EngineConfig, SchedulerConfig
 from experts.engine.answer import Answer
 from experts.engine.detokenizer import Detokenizer
-from experts.engine.engine import Engine, Scoring
-from experts.engine.events import TokenEvent
+from experts.engine.engine import Engine, Pooling, Scoring
+from experts.engine.events import Pooled, TokenEvent
 from experts.engine.kv_cache import block_bytes
 from experts.engine.model_pool import ModelPool
+from experts.engine.sequence import NO_EXPERT
 from experts.expert import Expert, general_expert
 from experts.registry import Registry
 from experts.sampling_params import SamplingParams
+from experts.training.activations import EncodedRow, boundary_activations
 from tests.experts.conftest import full_expert, low_rank_expert, make_backbone
 from tests.experts.families import FAMILIES, Family
 
@@ -67,11 +69,17 @@ class World:
             self.step(found)
         return found
 
-    def step(self, found: dict[int, list[int]]) -> None:
+    def step(self, found: dict[int, list[int]]) -> dict[int, tuple[float, ...]]:
+        """Adds new tokens to those found; returns the means of prefixes that are complete."""
+        means: dict[int, tuple[float, ...]] = {}
         for sequence_id, event in self.engine.step():
-            assert isinstance(event, TokenEvent)
-            found.setdefault(sequence_id, []).extend(event.token_ids)
+            assert isinstance(event, TokenEvent | Pooled)
+            if isinstance(event, Pooled):
+                means[sequence_id] = event.mean
+            else:
+                found.setdefault(sequence_id, []).extend(event.token_ids)
         self.engine.scheduler.check_integrity()
+        return means
 
     def check(self, asked: Many[tuple[str, Many[int]]], found: Many[list[int]], num_new: int = NUM_NEW) -> None:
         """Every answer is transformers' own, up to a token that it finds as likely as its own, within rounding."""
@@ -247,3 +255,69 @@ def hypothesis_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         expert_form=request.param,
         expert_bytes=2 * upper_bytes,
     )
+
+
+def test_a_prefix_runs_through_the_shared_layers_alone(family: Family, tmp_path: Path) -> None:
+    """Its mean is that of a plain forward; the chosen expert then computes it in its own layers only."""
+    world = World(family, tmp_path, scheduler=SchedulerConfig(max_chunk_tokens=9))
+    pooled = pool(world, CONTEXT, first=3)
+
+    assert pooled.mean == pytest.approx(plain_mean(world.oracle, CONTEXT, first=3), abs=1e-4)
+    full = len(CONTEXT) // 4 * 4
+    assert (pooled.num_tokens, pooled.num_reused_tokens, pooled.num_reusable_tokens) == (len(CONTEXT), 0, full)
+    assert world.engine.metrics().num_prefix_tokens == len(CONTEXT)
+    assert world.engine.metrics().experts == {}
+
+    chosen = world.add("law", [*CONTEXT, 1, 2, 3])
+
+    world.check([("law", [*CONTEXT, 1, 2, 3])], [world.run()[chosen]])
+    metrics = world.engine.metrics()
+    assert metrics.num_reused_backbone_tokens == full  # nothing but the end of the prefix is computed again
+    assert metrics.num_reused_upper_tokens == 0
+    assert metrics.experts["law"].num_prefill_tokens == len(CONTEXT) + 3
+
+
+def test_a_prefix_that_is_cached_whole_computes_nothing(tmp_path: Path) -> None:
+    world = World(FAMILIES[0], tmp_path)
+    prefix = CONTEXT[:32]
+    first, again = (pool(world, prefix) for _ in range(2))
+
+    assert again.mean == first.mean
+    assert (again.num_reused_tokens, world.engine.metrics().num_prefix_tokens) == (32, 32)
+
+
+def test_prefixes_beside_sequences_that_are_preempted(family: Family, tmp_path: Path) -> None:
+    world = World(family, tmp_path, cache_bytes=small_cache(family))
+    asked = [(name, [*CONTEXT, i]) for i, name in enumerate((*NAMES, *NAMES))]
+    ids = [world.add(name, prompt, 40) for name, prompt in asked]
+    prefixes = [[*CONTEXT, 50 + i] for i in range(3)]
+    pooled = [world.engine.add(NO_EXPERT, prefix, Pooling(0)) for prefix in prefixes]
+
+    found: dict[int, list[int]] = {}
+    means: dict[int, tuple[float, ...]] = {}
+    while world.engine.num_sequences:
+        means |= world.step(found)
+
+    world.check(asked, [found[i] for i in ids], 40)
+    assert world.engine.scheduler.num_preemptions > 0
+    for sequence_id, prefix in zip(pooled, prefixes, strict=True):
+        assert means[sequence_id] == pytest.approx(plain_mean(world.oracle, prefix), abs=1e-4)
+
+
+def pool(world: World, prefix: Many[int], first: int = 0) -> Pooled:
+    """What the engine makes of a prefix, alone."""
+    sequence_id = world.engine.add(NO_EXPERT, prefix, Pooling(first))
+    while world.engine.num_sequences:
+        outputs = dict(world.engine.step())
+        world.engine.scheduler.check_integrity()
+        if sequence_id in outputs:
+            pooled = outputs[sequence_id]
+            assert isinstance(pooled, Pooled)
+            return pooled
+    raise AssertionError("the prefix did not end")
+
+
+def plain_mean(backbone: Backbone, prefix: Many[int], first: int = 0) -> list[float]:
+    """Of the boundary activations, by transformers alone."""
+    row = EncodedRow(tuple(prefix), len(prefix))
+    return boundary_activations(backbone, [row], lambda _: None)[0][first:].float().mean(dim=0).tolist()
