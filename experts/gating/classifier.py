@@ -56,7 +56,7 @@ class GateFigure(_Frozen):
     expert: str
     """The right one; `general` for questions that no domain expert is for."""
     form: str
-    """`text`: without the fixed words around it; `prompt`: as the set has it."""
+    """`text`: without the fixed words around it; `tables`: with the tables that a question is about."""
     num_rows: int
     num_right: int
     low: float
@@ -64,6 +64,18 @@ class GateFigure(_Frozen):
     high: float
     chosen: dict[str, int]
     """Rows by the expert that they came to."""
+
+
+class GateCombination(_Frozen):
+    """A way to use rules and classifier, on train rows that the classifier had not seen."""
+
+    name: str
+    num_right: int
+    """Of the domains' texts."""
+    num_domain: int
+    num_taken: int
+    """Texts for `general` that came to a domain expert."""
+    num_general: int
 
 
 class GateCard(_Frozen):
@@ -80,6 +92,7 @@ class GateCard(_Frozen):
     """A domain expert with a lower score does not get the text."""
     training: dict[str, str | int | float] = Field(default_factory=dict)
     training_data: tuple[GateData, ...] = ()
+    combinations: tuple[GateCombination, ...] = ()
     figures: tuple[GateFigure, ...] = ()
 
 

@@ -3,27 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from experts.gating.classifier import GENERAL, GateFigure
+from experts.gating.classifier import GENERAL, GateCombination, GateFigure
 from experts.gating.gate import Choice, Gate
 from experts.training.gate_texts import GateText
 
 _Z = 1.959964
 Means = Sequence[Sequence[float]]
 """Mean activations `[num_texts, hidden]`, in the texts' order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """A way to use rules and classifier, on held-out texts."""
-
-    name: str
-    num_right: int
-    num_domain: int
-    num_taken: int
-    """Texts for `general` that came to a domain expert."""
-    num_general: int
 
 
 def set_figure(gate: Gate, texts: Sequence[GateText], means: Means) -> GateFigure:
@@ -42,23 +30,27 @@ def set_figure(gate: Gate, texts: Sequence[GateText], means: Means) -> GateFigur
     )
 
 
-def together(figures: Sequence[GateFigure], expert: str) -> GateFigure:
-    """Several sets as one, which is called `all`."""
+def together(figures: Sequence[GateFigure], expert: str, name: str = "all") -> GateFigure:
+    """Several sets as one."""
     chosen = Counter[str]()
     for figure in figures:
         chosen.update(figure.chosen)
     num_right, num_rows = sum(one.num_right for one in figures), sum(one.num_rows for one in figures)
     low, high = wilson(num_right, num_rows)
-    changes = {"dataset": "all", "expert": expert, "num_rows": num_rows, "num_right": num_right}
+    changes = {"dataset": name, "expert": expert, "num_rows": num_rows, "num_right": num_right}
     return figures[0].model_copy(
         update={**changes, "low": round(low, 4), "high": round(high, 4), "chosen": dict(chosen.most_common())}
     )
 
 
-def combinations(gate: Gate, texts: Sequence[GateText], means: Means) -> list[Combination]:
-    """What each source alone, and each order of the two, makes of texts; for the experts that the classifier knows."""
-    learned = _choices(gate, texts, means)
-    ruled = _choices(replace(gate, classifier=None), texts, means)
+def combinations(parts: Sequence[tuple[Gate, Sequence[GateText], Means]]) -> list[GateCombination]:
+    """What each source alone, and each order of the two, makes of texts that a gate has not seen.
+
+    For the experts that the classifier knows.
+    """
+    texts = [text for _, of, _ in parts for text in of]
+    learned = [choice for gate, of, means in parts for choice in _choices(gate, of, means)]
+    ruled = [choice for gate, of, means in parts for choice in _choices(replace(gate, classifier=None), of, means)]
     pairs = list(zip(learned, ruled, strict=True))
     ways = {
         "rules alone": [rule.expert for rule in ruled],
@@ -81,9 +73,14 @@ def _choices(gate: Gate, texts: Sequence[GateText], means: Means) -> list[Choice
     return [gate.choose(one.text, mean) for one, mean in zip(texts, means, strict=True)]
 
 
-def _combination(name: str, texts: Sequence[GateText], chosen: Sequence[str]) -> Combination:
+def _combination(name: str, texts: Sequence[GateText], chosen: Sequence[str]) -> GateCombination:
     pairs = [(one.expert, expert) for one, expert in zip(texts, chosen, strict=True)]
     domain = [pair for pair in pairs if pair[0] != GENERAL]
     general = [expert for wanted, expert in pairs if wanted == GENERAL]
-    num_right = sum(wanted == expert for wanted, expert in domain)
-    return Combination(name, num_right, len(domain), sum(expert != GENERAL for expert in general), len(general))
+    return GateCombination(
+        name=name,
+        num_right=sum(wanted == expert for wanted, expert in domain),
+        num_domain=len(domain),
+        num_taken=sum(expert != GENERAL for expert in general),
+        num_general=len(general),
+    )

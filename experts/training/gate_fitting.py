@@ -1,4 +1,4 @@
-"""Fits a gate: logistic regression on mean activations; held-out rows choose its temperature and its threshold."""
+"""Fits a gate: logistic regression on mean activations, its temperature and threshold by cross-validation."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -17,9 +17,8 @@ from experts.training.gate_texts import GateText, own_rows
 class GateFittingConfig:
     """How a gate is fitted."""
 
-    held_out: float = 0.2
-    """Part of the rows that only choose the regularisation, the temperature and the threshold."""
-    penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    num_folds: int = 5
+    penalties: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
     """Of the squared weights; the one with the lowest held-out loss is taken."""
     max_taken: float = 0.02
     """Part of the held-out texts for `general` that domain experts may take: half and less of what is aimed at, because
@@ -30,47 +29,70 @@ class GateFittingConfig:
 
 @dataclass(frozen=True, slots=True)
 class FittedGate:
-    """A classifier with temperature and threshold in its card, and the indices of the texts that chose them."""
+    """A classifier of all texts, and those of the folds, each with the indices of the texts that it has not seen."""
 
     classifier: Classifier
-    held_out: list[int]
+    folds: tuple[tuple[Classifier, list[int]], ...]
 
 
 def fit_gate(means: Tensor, texts: Sequence[GateText], card: GateCard, config: GateFittingConfig) -> FittedGate:
     """Logistic regression over the card's experts and `general`.
 
-    Four fifths of the rows give the weights; the others choose the penalty, then the temperature, then the threshold.
+    Every row is held out once, with all its texts; what is then said of it chooses the penalty, the temperature and the
+    threshold. The weights are those of all rows.
     """
     classes = [*(one.name for one in card.experts), GENERAL]
-    labels = torch.tensor([classes.index(one.expert) for one in texts])
-    is_held_out = _held_out(texts, config)
-    train, wanted = means[~is_held_out].double(), labels[~is_held_out]
-    test, tested = means[is_held_out].double(), labels[is_held_out]
-    tries = [_regression(train, wanted, penalty, config) for penalty in config.penalties]
-    losses = [float(nn.functional.cross_entropy(_logits(one, test), tested)) for one in tries]
-    best = min(range(len(tries)), key=losses.__getitem__)
-    logits = _logits(tries[best], test)
-    temperature = _temperature(logits, tested, config)
-    threshold = _threshold(torch.softmax(logits / temperature, dim=-1), tested, config)
+    labels, features = torch.tensor([classes.index(one.expert) for one in texts]), means.double()
+    held_out = _folds(texts, config)
+
+    def weights_of_folds(penalty: float) -> list[Tensor]:
+        return [_regression(features[~out], labels[~out], penalty, config) for out in held_out]
+
+    def unseen_logits(of_folds: list[Tensor]) -> Tensor:
+        logits = features.new_empty(len(labels), len(classes))
+        for weights, out in zip(of_folds, held_out, strict=True):
+            logits[out] = _logits(weights, features[out])
+        return logits
+
+    tries = {penalty: weights_of_folds(penalty) for penalty in config.penalties}
+    losses = {penalty: _loss(unseen_logits(of_folds), labels) for penalty, of_folds in tries.items()}
+    penalty = min(losses, key=lambda one: losses[one])
+    logits = unseen_logits(tries[penalty])
+    temperature = _temperature(logits, labels, config)
     training = {
-        "num_texts": len(wanted),
-        "num_held_out": len(tested),
-        "penalty": config.penalties[best],
-        "held_out_loss": round(float(nn.functional.cross_entropy(logits / temperature, tested)), 4),
+        "num_texts": len(texts),
+        "num_folds": config.num_folds,
+        "penalty": penalty,
+        "held_out_loss": round(_loss(logits / temperature, labels), 4),
         "max_taken": config.max_taken,
         "seed": config.seed,
     }
+    threshold = _threshold(torch.softmax(logits / temperature, dim=-1), labels, config)
     calibrated = card.model_copy(update={"temperature": temperature, "threshold": threshold, "training": training})
-    rows: list[NDArray[np.float32]] = [row.numpy() for row in tries[best].float()]
-    classifier = Classifier(calibrated, dict(zip(classes, rows, strict=True)))
-    return FittedGate(classifier, is_held_out.nonzero().flatten().tolist())
+
+    def classifier(weights: Tensor) -> Classifier:
+        rows: list[NDArray[np.float32]] = [row.numpy() for row in weights.float()]
+        return Classifier(calibrated, dict(zip(classes, rows, strict=True)))
+
+    folds = [(classifier(one), _indices(out)) for one, out in zip(tries[penalty], held_out, strict=True)]
+    return FittedGate(classifier(_regression(features, labels, penalty, config)), tuple(folds))
 
 
-def _held_out(texts: Sequence[GateText], config: GateFittingConfig) -> Tensor:
-    """Which texts are held out, `[num_texts]`: all texts of a row, or none."""
+def _folds(texts: Sequence[GateText], config: GateFittingConfig) -> list[Tensor]:
+    """For each fold which texts are held out, `[num_texts]`: all texts of a row, or none."""
     rows = sorted(own_rows(texts))
-    drawn = set(random.Random(f"held-out-{config.seed}").sample(rows, round(config.held_out * len(rows))))
-    return torch.tensor([(one.dataset, one.row_id) in drawn for one in texts])
+    random.Random(f"folds-{config.seed}").shuffle(rows)
+    fold_of = {row: index % config.num_folds for index, row in enumerate(rows)}
+    folds = torch.tensor([fold_of[one.dataset, one.row_id] for one in texts])
+    return [folds == fold for fold in range(config.num_folds)]
+
+
+def _indices(chosen: Tensor) -> list[int]:
+    return chosen.nonzero().flatten().tolist()
+
+
+def _loss(logits: Tensor, labels: Tensor) -> float:
+    return float(nn.functional.cross_entropy(logits, labels))
 
 
 def _logits(weights: Tensor, features: Tensor) -> Tensor:
@@ -95,7 +117,8 @@ def _regression(means: Tensor, labels: Tensor, penalty: float, config: GateFitti
     _minimize(weights, loss, config)
     found = weights.detach()
     own = found[:, :-1] / scale
-    return torch.cat([own, (found[:, -1] - own @ center)[:, None]], dim=1)
+    stored = torch.cat([own, (found[:, -1] - own @ center)[:, None]], dim=1).float()
+    return stored.double()  # what follows is fitted to the weights as they are stored
 
 
 def _minimize(variable: Tensor, loss: Callable[[], Tensor], config: GateFittingConfig) -> None:

@@ -13,7 +13,7 @@ from experts.card import ExpertCard
 from experts.gating.classifier import GENERAL, Classifier, GateCard, GateData, GatedExpert, GateFigure
 from experts.gating.gate import Gate
 from experts.training.datasets import dataset
-from experts.training.gate_figures import Combination, combinations, set_figure, together
+from experts.training.gate_figures import combinations, set_figure, together
 from experts.training.gate_fitting import GateFittingConfig, fit_gate
 from experts.training.gate_texts import DEV_SETS, DOMAINS, NUM_ROWS, GateText, dev_texts, training_texts
 from experts.training.mean_activations import MeanStore
@@ -21,14 +21,6 @@ from experts.training.synthesis.tasks import Calculate
 
 OnTexts = Callable[[str, int, int], None]
 """Gets what the texts are for, how many are done, and of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class MadeGate:
-    """A gate that is trained but not saved, its figures in the card, and how its sources do on held-out texts."""
-
-    classifier: Classifier
-    combinations: tuple[Combination, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,7 @@ class GateMaker:
 
     def make(
         self, cards: Sequence[ExpertCard], calculate: Calculate, config: GateFittingConfig, num_rows: int = NUM_ROWS
-    ) -> MadeGate:
+    ) -> Classifier:
         """Train for the domains' experts among the cards, on so many rows of each set, and measure on dev rows.
 
         Raises DatasetError and TrainingFileError.
@@ -60,10 +52,9 @@ class GateMaker:
             training_data=tuple(_training_data(texts)),
         )
         fitted = fit_gate(means, texts, card, config)
-        gate, held_out = Gate(cards, fitted.classifier), fitted.held_out
-        ways = combinations(gate, [texts[i] for i in held_out], means[held_out].tolist())
-        card = fitted.classifier.card.model_copy(update={"figures": self.measure(gate)})
-        return MadeGate(replace(fitted.classifier, card=card), tuple(ways))
+        folds = [(Gate(cards, one), [texts[i] for i in unseen], means[unseen].tolist()) for one, unseen in fitted.folds]
+        measured = {"combinations": tuple(combinations(folds)), "figures": self.measure(Gate(cards, fitted.classifier))}
+        return replace(fitted.classifier, card=fitted.classifier.card.model_copy(update=measured))
 
     def measure(self, gate: Gate) -> tuple[GateFigure, ...]:
         """A figure for each dev set and form, then for each expert and for all domains together.
@@ -78,7 +69,9 @@ class GateMaker:
         aimed = [figure for one, figure in zip(sets, figures, strict=True) if one.counts]
         groups = {name: [one for one in aimed if one.expert == name] for name in (*DOMAINS, GENERAL) if name in names}
         groups["domains"] = [one for one in aimed if one.expert != GENERAL]
-        return (*figures, *(together(of, name) for name, of in groups.items()))
+        alone = [one for one in figures if one.dataset in DOMAINS.get(one.expert, ()) and one.form == "text"]
+        totals = (together(of, name) for name, of in groups.items())
+        return (*figures, *totals, together(alone, "domains", "all, without tables"))
 
     def _means(self, purpose: str, texts: Sequence[GateText]) -> Tensor:
         done = 0

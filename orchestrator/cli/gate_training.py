@@ -1,7 +1,6 @@
 """`ccoe gate train`."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -11,13 +10,12 @@ from rich.progress import TaskID
 from experts.registry import Registry
 from experts.source import load_backbone
 from experts.training.gate_fitting import GateFittingConfig
-from experts.training.gate_making import GateMaker, MadeGate
+from experts.training.gate_making import GateMaker
 from experts.training.mean_activations import MeanStore
 from orchestrator.cli.calculation import calculate
 from orchestrator.cli.eval import backbone_config, data_directory
-from orchestrator.cli.gate import figures_sheet, summary
+from orchestrator.cli.gate import print_card
 from orchestrator.cli.progress import progress_bars
-from orchestrator.cli.sheet import Sheet
 from orchestrator.settings import Settings
 
 
@@ -35,21 +33,8 @@ def train_gate(settings: Settings, target: Path, seed: int, num_rows: int, *, as
             bars.update(tasks[purpose], completed=done)
 
         maker = GateMaker(backbone, data, MeanStore(settings.cache_dir.expanduser() / "gate"), on_texts)
-        made = maker.make(cards, calculate, GateFittingConfig(seed=seed), num_rows)
-    card = made.classifier.save(target)
+        trained = maker.make(cards, calculate, GateFittingConfig(seed=seed), num_rows)
+    card = trained.save(target)
     if as_json:
-        held_out = [asdict(one) for one in made.combinations]
-        document = {"path": str(target), "card": card.model_dump(mode="json"), "held_out": held_out}
-        return typer.echo(json.dumps(document, indent=2))
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(_combinations_sheet(made).table())
-    console.print(figures_sheet(card.figures).table())
-    return console.print(summary(card, target))
-
-
-def _combinations_sheet(made: MadeGate) -> Sheet:
-    rows = [
-        [one.name, f"{one.num_right} of {one.num_domain}", f"{one.num_taken} of {one.num_general}"]
-        for one in made.combinations
-    ]
-    return Sheet(("held-out texts", "right of the domains'", "taken of general's"), rows)
+        return typer.echo(json.dumps({"path": str(target), "card": card.model_dump(mode="json")}, indent=2))
+    return print_card(card, target)

@@ -4,7 +4,7 @@ import pytest
 
 from experts.gating.classifier import GENERAL
 from experts.gating.gate import Gate
-from experts.training.gate_figures import Combination, combinations, set_figure, together, wilson
+from experts.training.gate_figures import combinations, set_figure, together, wilson
 from experts.training.gate_texts import GateText
 from tests.experts.gating.cards import make_card, make_classifier
 
@@ -38,10 +38,12 @@ def test_an_interval_of_wilson(right: int, rows: int, low: float, high: float) -
 
 def test_each_way_to_use_rules_and_classifier_is_counted() -> None:
     texts = [text("law", "a clause"), text("law", "a text"), text("law", "the clause"), text(GENERAL, "sing a sum")]
-    ways = {one.name: one for one in combinations(GATE, texts, [SURE, SURE, DOUBTFUL, NOTHING])}
-    assert ways == {
-        "rules alone": Combination("rules alone", 2, 3, 1, 1),
-        "classifier alone": Combination("classifier alone", 2, 3, 0, 1),
-        "rules first": Combination("rules first", 3, 3, 1, 1),
-        "rules below the threshold": Combination("rules below the threshold", 3, 3, 0, 1),
+    means = [SURE, SURE, DOUBTFUL, NOTHING]
+    ways = {one.name: one for one in combinations([(GATE, texts[:1], means[:1]), (GATE, texts[1:], means[1:])])}
+    found = {name: (one.num_right, one.num_domain, one.num_taken, one.num_general) for name, one in ways.items()}
+    assert found == {
+        "rules alone": (2, 3, 1, 1),
+        "classifier alone": (2, 3, 0, 1),
+        "rules first": (3, 3, 1, 1),
+        "rules below the threshold": (3, 3, 0, 1),
     }

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from experts.gating.classifier import GENERAL, GateCard, GatedExpert
-from experts.training.gate_fitting import GateFittingConfig, fit_gate
+from experts.training.gate_fitting import FittedGate, GateFittingConfig, fit_gate
 from experts.training.gate_texts import GateText
 
 CARD = GateCard(
@@ -36,41 +36,45 @@ def test_what_can_be_told_apart_is_learned() -> None:
     assert all(max(one, key=one.__getitem__) == text.expert for one, text in zip(found, texts, strict=True))
 
 
-def test_texts_of_one_row_are_held_out_together() -> None:
+def unseen(fitted: FittedGate, means: torch.Tensor) -> list[dict[str, float]]:
+    """What each text gets from the fold that has not seen it, in the texts' order."""
+    found = {i: one.probabilities(means[i].tolist()) for one, indices in fitted.folds for i in indices}
+    return [found[i] for i in range(len(means))]
+
+
+def test_every_text_is_held_out_once_with_all_texts_of_its_row() -> None:
     means, texts = made_up(200, spread=0.1)
-    held_out = set(fit_gate(means, texts, CARD, CONFIG).held_out)
-    assert len(held_out) == 80
-    assert all((index ^ 1) in held_out for index in held_out)
+    folds = [set(indices) for _, indices in fit_gate(means, texts, CARD, CONFIG).folds]
+    assert [len(one) for one in folds] == [80] * 5
+    assert set.union(*folds) == set(range(400))
+    assert all((index ^ 1) in one for one in folds for index in one)
 
 
 def test_the_threshold_bounds_what_is_taken_of_texts_for_general() -> None:
-    means, texts = made_up(600, spread=0.8)
+    means, texts = made_up(300, spread=0.8)
+    general = [i for i, one in enumerate(texts) if one.expert == GENERAL]
     taken: dict[float, int] = {}
     for allowed in (0.5, 0.02):
         fitted = fit_gate(means, texts, CARD, replace(CONFIG, max_taken=allowed))
-        card = fitted.classifier.card
-        general = [i for i in fitted.held_out if texts[i].expert == GENERAL]
-        found = [fitted.classifier.probabilities(means[i].tolist()) for i in general]
-        best = [max(one.items(), key=lambda item: item[1]) for one in found]
-        taken[allowed] = sum(name != GENERAL and score >= card.threshold for name, score in best)
+        found = unseen(fitted, means)
+        best = [max(found[i].items(), key=lambda item: item[1]) for i in general]
+        threshold = fitted.classifier.card.threshold
+        taken[allowed] = sum(name != GENERAL and score >= threshold for name, score in best)
         assert taken[allowed] <= allowed * len(general)
     assert taken[0.5] > taken[0.02] > 0
 
 
 def test_scores_are_as_sure_as_they_are_right() -> None:
     """The temperature's purpose: the mean highest score is the rate of right ones."""
-    means, texts = made_up(600, spread=0.8)
-    fitted = fit_gate(means, texts, CARD, CONFIG)
-    found = [fitted.classifier.probabilities(means[i].tolist()) for i in fitted.held_out]
-    sure = sum(max(one.values()) for one in found) / len(found)
-    right = [max(one, key=one.__getitem__) == texts[i].expert for i, one in zip(fitted.held_out, found, strict=True)]
-    assert sure == pytest.approx(sum(right) / len(right), abs=0.05)
+    means, texts = made_up(300, spread=0.8)
+    found = unseen(fit_gate(means, texts, CARD, CONFIG), means)
+    right = [max(one, key=one.__getitem__) == text.expert for one, text in zip(found, texts, strict=True)]
+    assert sum(max(one.values()) for one in found) / len(found) == pytest.approx(sum(right) / len(right), abs=0.05)
 
 
 def test_the_same_seed_gives_the_same_gate() -> None:
-    means, texts = made_up(200, spread=0.5)
+    means, texts = made_up(100, spread=0.5)
     first, second = (fit_gate(means, texts, CARD, CONFIG) for _ in range(2))
     other = fit_gate(means, texts, CARD, replace(CONFIG, seed=1))
-    assert first.held_out == second.held_out != other.held_out
-    assert first.classifier.card == second.classifier.card
+    assert first.classifier.card == second.classifier.card != other.classifier.card
     assert all((first.classifier.weights[name] == second.classifier.weights[name]).all() for name in NAMES)

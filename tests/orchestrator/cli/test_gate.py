@@ -93,7 +93,7 @@ def test_a_gate_is_trained_stored_and_used(backbone: Backbone, terminal: Termina
     assert {one.name for one in card.experts} == {"code", "law", "math", "medical", "sql"}
     of_all = {figure.expert: figure for figure in card.figures if figure.dataset == "all"}
     assert (of_all["domains"].num_rows, of_all["general"].num_rows) == (36, 24)
-    assert {one["name"] for one in document["held_out"]} >= {"rules alone", "classifier alone"}
+    assert {one.name for one in card.combinations} >= {"rules alone", "classifier alone"}
 
     shown = terminal.ccoe("gate", "show")[1]
     assert f"gate {card.version}" in shown
