@@ -48,16 +48,10 @@ def fit_gate(means: Tensor, texts: Sequence[GateText], card: GateCard, config: G
     def weights_of_folds(penalty: float) -> list[Tensor]:
         return [_regression(features[~out], labels[~out], penalty, config) for out in held_out]
 
-    def unseen_logits(of_folds: list[Tensor]) -> Tensor:
-        logits = features.new_empty(len(labels), len(classes))
-        for weights, out in zip(of_folds, held_out, strict=True):
-            logits[out] = _logits(weights, features[out])
-        return logits
-
     tries = {penalty: weights_of_folds(penalty) for penalty in config.penalties}
-    losses = {penalty: _loss(unseen_logits(of_folds), labels) for penalty, of_folds in tries.items()}
-    penalty = min(losses, key=lambda one: losses[one])
-    logits = unseen_logits(tries[penalty])
+    unseen = {penalty: _unseen_logits(features, held_out, of_folds) for penalty, of_folds in tries.items()}
+    penalty = min(unseen, key=lambda one: _loss(unseen[one], labels))
+    logits = unseen[penalty]
     temperature = _temperature(logits, labels, config)
     training = {
         "num_texts": len(texts),
@@ -85,6 +79,14 @@ def _folds(texts: Sequence[GateText], config: GateFittingConfig) -> list[Tensor]
     fold_of = {row: index % config.num_folds for index, row in enumerate(rows)}
     folds = torch.tensor([fold_of[one.dataset, one.row_id] for one in texts])
     return [folds == fold for fold in range(config.num_folds)]
+
+
+def _unseen_logits(features: Tensor, held_out: list[Tensor], of_folds: list[Tensor]) -> Tensor:
+    """What each fold's weights say of the texts that it has not seen, `[num_texts, num_classes]`."""
+    logits = features.new_empty(len(features), len(of_folds[0]))
+    for weights, out in zip(of_folds, held_out, strict=True):
+        logits[out] = _logits(weights, features[out])
+    return logits
 
 
 def _indices(chosen: Tensor) -> list[int]:
