@@ -33,7 +33,7 @@ NUM_ROWS = 150
 """Of each set, drawn by the seed."""
 _HARD_SETS = (*_GENERAL_SETS, "sql_wikisql")
 _MORE_FORMS: tuple[TextForm | None, ...] = ("prompt", "asked", "tables", None)
-_NUM_DEV_ROWS = 250
+_NUM_DEV_ROWS = 150
 """Of each set at most, so that no set outweighs the others."""
 _MORE = 4
 """Times as many rows of these: questions about a table that is not named, and about the world, look alike."""
