@@ -1,10 +1,11 @@
 """The card of an expert: who it is, what it was made from, how it is prompted."""
 
 import json
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from experts.errors import CheckpointError
 
@@ -52,7 +53,26 @@ class GateRules(_Frozen):
     """Rule-based gating: what a text looks like that this expert should get."""
 
     keywords: tuple[str, ...] = ()
+    """Whole words, in any case."""
     patterns: tuple[str, ...] = ()
+    """Regular expressions of Python's `re`, in any case."""
+
+    @field_validator("keywords", "patterns")
+    @classmethod
+    def _says_something(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(rule.strip() for rule in rules):
+            raise ValueError("a rule is empty; remove it")
+        return rules
+
+    @field_validator("patterns")
+    @classmethod
+    def _compiles(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression ({error}); correct it") from error
+        return patterns
 
 
 class ExpertCard(_Frozen):

@@ -4,6 +4,7 @@ ExpertError
 ├── BackboneError          the backbone could not be found, fetched or split
 ├── CheckpointError        an expert's files do not fit: names the tensor, the file or the hash
 ├── ExchangeError          an expert cannot be brought from or into another format or place
+├── GateInvalid            a trained gate is damaged, or made for another backbone
 ├── UnknownExpert          no such expert, or no such version of it
 ├── NoEarlierVersion       no version of the expert was active before
 ├── ExpertDetached         the expert was detached while it answered
@@ -43,6 +44,14 @@ class ExchangeError(ExpertError):
     def __init__(self, what: str, reason: str) -> None:
         self.what, self.reason = what, reason
         super().__init__(f"{what}: {reason}")
+
+
+class GateInvalid(ExpertError):
+    """A trained gate cannot be read, or was trained on another backbone."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"gate at {str(path)!r}: {reason}; train one for this backbone: ccoe gate train")
 
 
 class UnknownExpert(ExpertError):

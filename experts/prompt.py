@@ -55,9 +55,18 @@ class PromptRenderer:
             opening, self._closing = text.split(_MARK)
         self._opening = self.encode(opening, template=True)
 
+    @property
+    def num_opening_tokens(self) -> int:
+        """Of the template, before the task: the same in every prompt."""
+        return len(self._opening)
+
+    def beginning(self, task: str) -> list[int]:
+        """Token ids that every prompt for a task begins with."""
+        return [*self._opening, *self.encode(f"Task: {task}\n")]
+
     def render(self, parts: PromptParts, suffix: str = "") -> list[int]:
         """Token ids of the whole prompt, `forced` included."""
-        ids = [*self._opening, *self.encode(f"Task: {parts.task}\n")]
+        ids = self.beginning(parts.task)
         for item in parts.inputs:
             result = self.encode(item.result) if item.token_ids is None else item.token_ids
             ids += [*self.encode(f"#{item.id} {item.text} = "), *result, *self.encode("\n")]

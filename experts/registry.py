@@ -12,6 +12,8 @@ from experts.card import ExpertCard
 from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
 
 BUILTIN = Path(__file__).parent / "builtin"
+GATE_FILE = "gate.json"
+"""A trained gate, beside the experts."""
 _STATE_FILE = "registry.json"
 _MAX_HISTORY = 50
 VersionState = Literal["active", "kept", "popped"]
@@ -34,7 +36,7 @@ class Registry:
     """
 
     def __init__(self, root: Path | None, builtin: Path | None = BUILTIN) -> None:
-        self._root = root
+        self._root, self._builtin = root, builtin
         self._entries: dict[str, dict[str, Entry]] = {}
         self._active: dict[str, str | None] = {}
         self._history: dict[str, list[str]] = {}
@@ -121,6 +123,11 @@ class Registry:
     def list(self) -> tuple[Entry, ...]:
         """The active version of every expert, by name."""
         return tuple(self.get(name) for name in sorted(self._active_names()))
+
+    def gate_files(self) -> Sequence[Path]:
+        """Trained gates: the one in the root, then the built-in one, as far as they are there."""
+        folders = (self._root, self._builtin)
+        return [path for folder in folders if folder is not None and (path := folder / GATE_FILE).is_file()]
 
     def names(self) -> Sequence[str]:
         """Every expert that has a version, popped ones too."""

@@ -22,6 +22,7 @@ ServiceError
 ├── ToolServerError            an MCP server does not answer
 ├── ToolUnknownError           no tool of this name is configured
 ├── ServeUnreachableError      the running service did not answer
+├── NoGateError                no gate was trained
 ├── KeyRequiredError           the request has no key and needs one
 │   └── KeyInvalidError        its key is unknown or revoked
 ├── ScopeMissingError          its key is not made for this
@@ -344,3 +345,13 @@ class UnprotectedError(ServiceError):
             "make one: ccoe keys create NAME; or listen on 127.0.0.1; CCOE_REQUIRE_KEY=none leaves it to a proxy",
         )
         self.host = host
+
+
+class NoGateError(ServiceError):
+    """No gate was trained."""
+
+    type = "no_gate"
+
+    def __init__(self, experts_dir: Path) -> None:
+        super().__init__(f"no gate is stored in {str(experts_dir)!r}", "train one: ccoe gate train")
+        self.experts_dir = experts_dir

@@ -15,6 +15,7 @@ from experts.sampling_params import Grammar, SamplingParams
 from graphs.errors import GenerationError
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from orchestrator.expert_host import ExpertHost
+from orchestrator.gate_answer import GateAnswer
 from orchestrator.settings import Settings
 
 
@@ -60,6 +61,11 @@ class EngineClient:
     async def prefetch(self, expert: str) -> None:
         """Have an expert in memory. Raises UnknownExpert or CheckpointError."""
         await self._engine.prefetch(expert)
+
+    async def gate(self, text: str) -> GateAnswer:
+        """The expert that a text is for; what is computed for it stays in the cache. Raises an ExpertError."""
+        pooled = await self._engine.pool(text, Share(text))
+        return GateAnswer.of(self._engine.gate().choose(text, pooled.mean), pooled)
 
     async def push(self, directory: Path) -> ExpertProfile:
         """Attach an expert. Raises CheckpointError."""

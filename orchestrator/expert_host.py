@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Protocol
 
 from graphs.protocols import ExpertClient, ExpertProfile
+from orchestrator.gate_answer import GateAnswer
 from orchestrator.settings import Settings
 
 
 class ExpertHost(ExpertClient, Protocol):
-    """Experts that can be loaded ahead, pushed, popped and rolled back while runs go on."""
+    """Experts that can be chosen for a text, loaded ahead, pushed, popped and rolled back while runs go on."""
 
     async def prefetch(self, expert: str) -> None:
         """Have an expert in memory before it is asked. Raises an ExpertError if there is none, or it does not fit."""
+        ...
+
+    async def gate(self, text: str) -> GateAnswer:
+        """The expert that a text is for, and why. Raises an ExpertError."""
         ...
 
     async def push(self, directory: Path) -> ExpertProfile:

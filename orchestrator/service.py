@@ -32,6 +32,7 @@ from orchestrator.execution import INSIST_SECONDS
 from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
+from orchestrator.gate_answer import GateAnswer
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
@@ -178,6 +179,11 @@ class Service:
         """The run when it is terminal. Raises RunNotFoundError."""
         await self.traces.until_ended(run_id)
         return await self.runs.get(run_id)
+
+    async def gate(self, text: str) -> GateAnswer:
+        """The expert for a text, and why; nothing is stored. Raises TaskError, or an ExpertError."""
+        check_task(text, self._settings.max_task_chars)
+        return await self.experts.gate(text)
 
     async def health(self) -> Health:
         """What works now."""

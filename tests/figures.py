@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from experts.card import ExpertCard, Metric
-from experts.registry import BUILTIN
+from experts.gating.classifier import Classifier, GateCombination, GateFigure
+from experts.registry import BUILTIN, GATE_FILE
 from experts.training.datasets import dataset
 from experts.training.recipes import RECIPES
 
@@ -15,7 +16,14 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "experts.md"
 def tables() -> dict[str, str]:
     """Every table by the name of its block."""
     cards = [ExpertCard.load(path.parent) for path in sorted(BUILTIN.glob("*/card.json"))]
-    return {"recipes": recipes_table(), "sources": sources_table(), "figures": figures_table(cards)}
+    gate = Classifier.load(BUILTIN / GATE_FILE).card
+    return {
+        "recipes": recipes_table(),
+        "sources": sources_table(),
+        "figures": figures_table(cards),
+        "combinations": combinations_table(gate.combinations),
+        "gate": gate_table(gate.figures),
+    }
 
 
 def recipes_table() -> str:
@@ -41,6 +49,36 @@ def figures_table(cards: Iterable[ExpertCard]) -> str:
     rows = [(f"`{card.name}`", *_figures(metric)) for card in cards for metric in card.metrics]
     names = ("expert", "data set", "metric", "rows", "value", "`general`", "difference, 95 % interval", "majority")
     return _table(names, rows)
+
+
+def combinations_table(combinations: Iterable[GateCombination]) -> str:
+    """How the built-in gate's sources did on train rows that it had not seen."""
+    rows = [
+        (one.name, *_share(one.num_right, one.num_domain), *_share(one.num_taken, one.num_general))
+        for one in combinations
+    ]
+    return _table(("what decides", "right of the domains' texts", "", "taken of the texts for `general`", ""), rows)
+
+
+def _share(part: int, whole: int) -> tuple[str, str]:
+    return f"{part:,} of {whole:,}", f"{100 * part / whole:.1f} %"
+
+
+def gate_table(figures: Iterable[GateFigure]) -> str:
+    """How often the built-in gate is right on dev rows, and where the other texts came."""
+    rows = [
+        (
+            f"`{one.expert}`" if one.expert != "domains" else "all five domains",
+            one.dataset if one.dataset.startswith("all") else f"`{one.dataset}`",
+            "with its tables" if one.form == "tables" else "",
+            str(one.num_rows),
+            f"{one.num_right / one.num_rows:.3f}",
+            f"{one.low:.3f} to {one.high:.3f}",
+            ", ".join(f"`{name}` {n}" for name, n in one.chosen.items() if one.expert not in (name, "domains")),
+        )
+        for one in figures
+    ]
+    return _table(("right expert", "data set", "form", "rows", "right", "95 % interval", "others"), rows)
 
 
 def blocks(text: str, names: Iterable[str]) -> dict[str, str]:

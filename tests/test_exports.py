@@ -61,7 +61,14 @@ def test_all_is_sorted_and_complete(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["experts.card", "experts.exchange.hub", "experts.registry", "experts.sampling_params", "graphs.plan"],
+    [
+        "experts.card",
+        "experts.exchange.hub",
+        "experts.gating.gate",
+        "experts.registry",
+        "experts.sampling_params",
+        "graphs.plan",
+    ],
 )
 def test_a_replica_without_torch_can_import(module: str) -> None:
     """A parent package's `__init__` runs too, which the check of layers does not see."""

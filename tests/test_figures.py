@@ -1,7 +1,8 @@
 """The tables of docs/experts.md say what the cards and recipes say; `python -m tests.figures` writes them anew."""
 
 from experts.card import ExpertCard, Metric
-from tests.figures import DOCUMENT, blocks, figures_table, tables, with_blocks
+from experts.gating.classifier import GateFigure
+from tests.figures import DOCUMENT, blocks, figures_table, gate_table, tables, with_blocks
 
 CARD = ExpertCard(
     name="law",
@@ -45,6 +46,21 @@ def test_a_figure_stands_beside_the_general_one() -> None:
     clauses, together = figures_table([CARD]).splitlines()[2:]
     assert clauses == "| `law` | `clauses` | label | 120 | 0.875 | 0.250 | +0.500 to +0.750 | 0.125 |"
     assert together == "| `law` | all | mean | 120 | 0.500 | 0.500 | -0.125 to +0.125 |  |"
+
+
+def test_a_figure_of_the_gate_says_where_the_others_came() -> None:
+    figure = GateFigure(
+        dataset="clauses",
+        expert="law",
+        form="text",
+        num_rows=10,
+        num_right=9,
+        low=0.5958,
+        high=0.9821,
+        chosen={"law": 9, "general": 1},
+    )
+    row = gate_table([figure]).splitlines()[2]
+    assert row == "| `law` | `clauses` |  | 10 | 0.900 | 0.596 to 0.982 | `general` 1 |"
 
 
 def test_only_what_is_between_the_marks_is_replaced() -> None:

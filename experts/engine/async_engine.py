@@ -1,34 +1,32 @@
 """The engine behind an asynchronous interface: one thread runs the models, everybody else awaits its events."""
 
 import asyncio
-import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import torch
 
 from experts.card import ExpertCard
 from experts.config import EngineConfig
+from experts.engine.calls import Calls
 from experts.engine.engine import Engine, Output
-from experts.engine.events import TokenEvent
+from experts.engine.events import Pooled, TokenEvent
 from experts.engine.expert_loader import LoadedExpert
 from experts.engine.intake import Asked, Intake, Prompt
 from experts.engine.loading import Loading
 from experts.engine.mailbox import Mailbox, Put, put_from_thread
 from experts.engine.metrics import EngineMetrics
 from experts.engine.model_pool import ModelPool
-from experts.engine.sequence import EQUAL, Share
+from experts.engine.sequence import EQUAL, NO_EXPERT, Share
 from experts.errors import EngineBusy, EngineClosed, ExpertDetached
+from experts.gating.gate import Gate
 from experts.registry import Entry, Registry
 from experts.sampling_params import SamplingParams
 from experts.source import load_backbone
-
-Result = TypeVar("Result")
 
 
 class AsyncEngine:
@@ -39,11 +37,10 @@ class AsyncEngine:
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls = Calls()
         self._puts: dict[int, Put] = {}
         """By sequence."""
         self._thread = threading.Thread(target=self._run, name="ccoe-engine", daemon=True)
-        self._closed = False
         self._num_open = 0
         self._is_leaving = False
         self._idle = asyncio.Event()
@@ -56,7 +53,7 @@ class AsyncEngine:
         engine = cls(config)
         engine._thread.start()
         try:
-            await engine._call(engine._load)
+            await engine._calls.ask(engine._load)
         except BaseException:
             await engine.close()
             raise
@@ -121,16 +118,36 @@ class AsyncEngine:
                 await asyncio.gather(*others, return_exceptions=True)
 
     async def _score(self, entry: Entry, prompt: Prompt, candidate: str, share: Share) -> float:
-        async with aclosing(self._outputs(lambda: [self._intake.scoring(entry, prompt, candidate)], share)) as outputs:
+        score = await self._first(lambda: [self._intake.scoring(entry, prompt, candidate)], share)
+        assert isinstance(score, float)
+        return score
+
+    async def pool(self, task: str, share: Share = EQUAL) -> Pooled:
+        """The mean of the boundary activations over a task's tokens, by the shared layers alone.
+
+        Every expert's prompt for the task begins with what is computed here, and finds it in the cache. Raises
+        PromptTooLong, EngineBusy or EngineClosed.
+        """
+        with self._admitted():
+            pooled = await self._first(lambda: [self._intake.pooling(task)], share)
+        assert isinstance(pooled, Pooled)
+        return pooled
+
+    def gate(self) -> Gate:
+        """What chooses an expert for a text, from the experts and the trained gates that there are now."""
+        return self._pool.gate()
+
+    async def _first(self, prepare: Callable[[], list[Asked]], share: Share) -> Output:
+        """The first output of a sequence; it has no other."""
+        async with aclosing(self._outputs(prepare, share)) as outputs:
             async for output in outputs:
-                assert isinstance(output, float)
                 return output
-        raise AssertionError("a scoring ends with its score or an error")
+        raise AssertionError("a sequence ends with an output or an error")
 
     async def prefetch(self, expert: str) -> None:
         """Have an expert in memory before it is asked. Raises UnknownExpert, CheckpointError or EngineClosed."""
         entry = await self._loaded(expert)
-        await self._call(lambda: self._pool.load(entry))  # it counts as used
+        await self._calls.ask(lambda: self._pool.load(entry))  # it counts as used
 
     async def _loaded(self, expert: str) -> Entry:
         """An expert's active version, read beside the engine's thread if it is not in memory."""
@@ -144,7 +161,7 @@ class AsyncEngine:
             self._pool.keep(entry.card.key, loaded)
             self._engine.unload()
 
-        await self._call(keep)
+        await self._calls.ask(keep)
 
     @contextmanager
     def _admitted(self, num_sequences: int = 1) -> Generator[None]:
@@ -175,35 +192,35 @@ class AsyncEngine:
 
         def begin() -> list[Asked]:
             first, *others = prepare()
-            self.registry.get(first.entry.card.name)  # it may have been detached while it was read
+            if first.entry is not None:
+                self.registry.get(first.entry.card.name)  # it may have been detached while it was read
             add([first])
             return others
 
         try:
-            others = await self._call(begin)
+            others = await self._calls.ask(begin)
             while True:
                 output = await outputs.get()
                 if isinstance(output, BaseException):
                     raise output
                 if others:
-                    await self._call(partial(add, others))
+                    await self._calls.ask(partial(add, others))
                     others.clear()
                 yield output
         finally:
-            if not self._closed:
-                self._work.put(partial(self._abort, added))
+            self._calls.put(partial(self._abort, added))
 
     async def push(self, directory: Path) -> ExpertCard:
         """Attach an expert, or a new version of one. Raises CheckpointError."""
         await asyncio.to_thread(self._pool.check, directory)
-        return await self._call(lambda: self._pool.push(directory))
+        return await self._calls.ask(lambda: self._pool.push(directory))
 
     async def pop(self, name: str, *, drain: bool = True) -> ExpertCard:
         """Detach an expert: new sequences are refused, its running ones end by themselves.
 
         With `drain=False` they end at once with ExpertDetached. Raises UnknownExpert.
         """
-        return await self._call(lambda: self._pop(name, drain))
+        return await self._calls.ask(lambda: self._pop(name, drain))
 
     def _pop(self, name: str, drain: bool) -> ExpertCard:
         card = self._pool.pop(name)
@@ -221,11 +238,11 @@ class AsyncEngine:
         if entry.directory is not None:
             await asyncio.to_thread(self._pool.check, entry.directory)
         # by its name: what was checked becomes active, whatever was pushed meanwhile
-        return await self._call(lambda: self.registry.rollback(*entry.card.key).card)
+        return await self._calls.ask(lambda: self.registry.rollback(*entry.card.key).card)
 
     async def metrics(self) -> EngineMetrics:
         """What the engine has done and has to do, between two steps."""
-        return await self._call(lambda: self._engine.metrics())
+        return await self._calls.ask(lambda: self._engine.metrics())
 
     async def drain(self) -> None:
         """Take no more work, and wait until all that runs or waits has ended."""
@@ -235,36 +252,17 @@ class AsyncEngine:
 
     async def close(self) -> None:
         """Stop the thread; generations that still run raise EngineClosed."""
-        if not self._closed:
-            self._closed = True
-            self._work.put(None)
+        self._calls.close()
         await asyncio.to_thread(self._thread.join)
-
-    async def _call(self, function: Callable[[], Result]) -> Result:
-        """Run a function on the engine's thread, between two forwards."""
-        if self._closed:
-            raise EngineClosed("the engine has stopped; start the service again")
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return  # whoever asked has gone
-            try:
-                future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - the caller gets it and handles it
-                future.set_exception(error)
-
-        self._work.put(run)
-        return await asyncio.wrap_future(future)
 
     def _run(self) -> None:
         """The thread: take what is new, then one engine step."""
         while True:
-            while not self._puts or not self._work.empty():
-                work = self._work.get()
-                if work is None:
+            while not self._puts or not self._calls.is_empty:
+                function = self._calls.get()
+                if function is None:
                     return self._stop()
-                work()
+                function()
             self._step()
 
     def _step(self) -> None:
@@ -294,7 +292,7 @@ class AsyncEngine:
                 self._engine.abort(sequence_id)
 
     def _add(self, asked: Asked, share: Share, put: Put) -> int:
-        key = self._pool.load(asked.entry)
+        key = NO_EXPERT if asked.entry is None else self._pool.load(asked.entry)
         sequence_id = self._engine.add(key, asked.token_ids, asked.work, share)
         self._puts[sequence_id] = put
         return sequence_id

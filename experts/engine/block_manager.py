@@ -94,9 +94,13 @@ class BlockManager:
         self._take(sequence, sequence.upper, self.upper, num_blocks)
 
     def allocate(self, sequence: Sequence, num_tokens: int) -> bool:
-        """Make room for the first `num_tokens` in both pools. False, and nothing is done, if there is too little."""
+        """Make room for the first `num_tokens` in both pools, of a prefix in the backbone's alone.
+
+        False, and nothing is done, if there is too little.
+        """
         num_blocks = -(-num_tokens // self.block_size)
-        missing = [max(0, num_blocks - len(table.blocks)) for table in (sequence.backbone, sequence.upper)]
+        wanted = ((sequence.backbone, num_blocks), (sequence.upper, 0 if sequence.is_prefix else num_blocks))
+        missing = [max(0, num - len(table.blocks)) for table, num in wanted]
         if missing[0] > self.backbone.num_free or missing[1] > self.upper.num_free:
             return False
         sequence.backbone.blocks += [self.backbone.allocate() for _ in range(missing[0])]

@@ -11,7 +11,7 @@ from torch import Tensor
 from experts.config import EngineConfig
 from experts.engine.answer import Answer
 from experts.engine.block_manager import BlockManager
-from experts.engine.events import TokenEvent
+from experts.engine.events import Pooled, TokenEvent
 from experts.engine.kv_cache import KVCache, block_bytes
 from experts.engine.metrics import EngineMetrics, StepCounter
 from experts.engine.model_pool import ModelPool
@@ -20,8 +20,8 @@ from experts.engine.scheduler import Scheduler
 from experts.engine.sequence import EQUAL, ExpertKey, Scheduled, Sequence, Share
 from experts.errors import GrammarError
 
-Output = TokenEvent | float | GrammarError
-"""An event of an answer, the score of a candidate, or why a sequence ended early."""
+Output = TokenEvent | float | Pooled | GrammarError
+"""An event of an answer, the score of a candidate, a prefix's activations, or why a sequence ended early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,15 @@ class Scoring:
     """By index in the candidate."""
 
 
-Work = Answer | Scoring
-"""What becomes of a sequence's logits."""
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """A prompt's beginning of which the boundary activations are wanted, as their mean from token `first` on."""
+
+    first: int
+
+
+Work = Answer | Scoring | Pooling
+"""What becomes of a sequence's logits, or of its boundary activations."""
 
 
 class Engine:
@@ -59,11 +66,16 @@ class Engine:
         return len(self._sequences)
 
     def add(self, expert: ExpertKey, prompt: Many[int], work: Work, share: Share = EQUAL) -> int:
-        """Take a sequence of a loaded expert; returns its id. Prompt and answer fit `max_tokens`."""
+        """Take a sequence of a loaded expert, or of NO_EXPERT for a Pooling; returns its id.
+
+        Prompt and answer fit `max_tokens`.
+        """
         self._num_added += 1
         tokens, first_logit = list(prompt), None
         if isinstance(work, Scoring):
             tokens, first_logit = [*prompt, *work.token_ids[:-1]], len(prompt) - 1
+        elif isinstance(work, Pooling):
+            first_logit = len(prompt)
         sequence = Sequence(self._num_added, expert, tokens, len(prompt), share, first_logit)
         self.scheduler.add(sequence)
         self._sequences[sequence.id] = (sequence, work)
@@ -92,7 +104,7 @@ class Engine:
         logits = self._runner.run(scheduled)
         wanted = [(one, position) for one in scheduled for position in one.logit_positions]
         self.scheduler.update(scheduled)
-        outputs = list(self._collect(wanted, logits))
+        outputs = [*self._pooled(scheduled), *self._collect(wanted, logits)]
         for sequence_id, output in outputs:
             if not isinstance(output, TokenEvent) or output.finish_reason is not None:
                 self.abort(sequence_id)
@@ -101,13 +113,16 @@ class Engine:
     def metrics(self) -> EngineMetrics:
         """What has been done and what there is to do."""
         counter, scheduler, blocks = self._counter, self.scheduler, self._blocks
-        running, waiting = ([one.expert for one in ones] for ones in (scheduler.running, scheduler.waiting))
+        running, waiting = (
+            [one.expert for one in ones if not one.is_prefix] for ones in (scheduler.running, scheduler.waiting)
+        )
         return EngineMetrics(
             num_waiting=len(waiting),
             num_running=len(running),
             num_steps=counter.num_steps,
             num_prefill_tokens=counter.prefill_tokens.total(),
             num_decode_tokens=counter.decode_tokens.total(),
+            num_prefix_tokens=counter.num_prefix_tokens,
             num_reused_backbone_tokens=scheduler.num_reused_backbone_tokens,
             num_reused_upper_tokens=scheduler.num_reused_upper_tokens,
             num_preemptions=scheduler.num_preemptions,
@@ -130,6 +145,16 @@ class Engine:
             if isinstance(work, Answer) and one.logit_positions:
                 work.prepare(self._executor)
 
+    def _pooled(self, scheduled: list[Scheduled]) -> Iterator[tuple[int, Output]]:
+        """The means of prefixes that are complete."""
+        for sequence in (one.sequence for one in scheduled if one.sequence.is_prefix):
+            if not sequence.num_uncomputed_tokens:
+                work, size = self._sequences[sequence.id][1], self._blocks.block_size
+                assert isinstance(work, Pooling)
+                mean = tuple(self._runner.pooled(sequence, work.first).tolist())
+                num_tokens = sequence.num_tokens
+                yield sequence.id, Pooled(mean, num_tokens, sequence.num_reused_tokens, num_tokens // size * size)
+
     def _collect(self, wanted: list[tuple[Scheduled, int]], logits: Tensor) -> Iterator[tuple[int, Output]]:
         likeliest = logits.max(dim=-1).indices
         # log_softmax and a gather: torch's logsumexp takes twenty times as long on a CPU
@@ -141,6 +166,7 @@ class Engine:
                 if (score := _score(work, position - sequence.num_prompt_tokens + 1, logits[row])) is not None:
                     yield sequence.id, score
                 continue
+            assert isinstance(work, Answer)
             try:
                 plain = work.is_plain_greedy
                 event = work.take(*greedy[row]) if plain else work.take(*work.choose(logits[row]))

@@ -33,3 +33,17 @@ class TokenEvent:
     """By token, if they were asked for; those of a token that the grammar leaves no choice about are empty."""
     index: int = 0
     """Which of the answers to one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What the shared layers make of a prompt's beginning, for who chooses the expert that goes on from it."""
+
+    mean: tuple[float, ...]
+    """Of the boundary activations over the task's tokens, `[hidden]`."""
+    num_tokens: int
+    """Of the beginning, the template's opening included."""
+    num_reused_tokens: int
+    """Found in the cache instead of computed."""
+    num_reusable_tokens: int
+    """In full blocks, which the chosen expert finds in the cache."""

@@ -7,7 +7,7 @@ from typing import cast
 from experts.card import ExpertCard
 from experts.engine.answer import Answer
 from experts.engine.detokenizer import Detokenizer
-from experts.engine.engine import Scoring, Work
+from experts.engine.engine import Pooling, Scoring, Work
 from experts.engine.grammar import GrammarCompiler
 from experts.engine.model_pool import ModelPool
 from experts.errors import PromptInvalid, PromptTooLong
@@ -21,9 +21,9 @@ Prompt = PromptParts | Sequence[int] | Sequence[dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A sequence to be added: its expert, its prompt and what becomes of it."""
+    """A sequence to be added: its expert (None: the shared layers alone), its prompt and what becomes of it."""
 
-    entry: Entry
+    entry: Entry | None
     token_ids: list[int]
     work: Work
 
@@ -63,6 +63,13 @@ class Intake:
         if len(token_ids) + len(scoring.token_ids) > self._max_tokens:
             raise PromptTooLong(len(token_ids), self._max_tokens)
         return Asked(entry, token_ids, scoring)
+
+    def pooling(self, task: str) -> Asked:
+        """What every prompt for a task begins with. Raises PromptTooLong."""
+        token_ids = self._renderer.beginning(task)
+        if len(token_ids) >= self._max_tokens:
+            raise PromptTooLong(len(token_ids), self._max_tokens)
+        return Asked(None, token_ids, Pooling(self._renderer.num_opening_tokens))
 
     def _render(self, prompt: Prompt, card: ExpertCard) -> list[int]:
         if isinstance(prompt, PromptParts):

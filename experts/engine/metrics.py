@@ -28,6 +28,8 @@ class EngineMetrics:
     """Computed by experts' layers for prompts, those computed again after a preemption too."""
     num_decode_tokens: int
     """Computed for tokens of answers and scored candidates, those computed again after a preemption too."""
+    num_prefix_tokens: int
+    """Computed by the shared layers alone, for prompts of which no expert was chosen yet."""
     num_reused_backbone_tokens: int
     """Found in the cache of the shared layers instead of computed, by new sequences and by preempted ones."""
     num_reused_upper_tokens: int
@@ -54,12 +56,16 @@ class StepCounter:
         self.prefill_tokens: Counter[str] = Counter()
         """By expert."""
         self.decode_tokens: Counter[str] = Counter()
+        self.num_prefix_tokens = 0
 
     def count(self, scheduled: Many[Scheduled]) -> None:
         """A step that is about to be computed."""
         self.num_steps += 1
         self.num_scheduled += len(scheduled)
         for one in scheduled:
+            if one.sequence.is_prefix:
+                self.num_prefix_tokens += one.num_new_tokens
+                continue
             name, positions = one.sequence.expert[0], one.upper_positions
             num_prefill = max(0, min(positions.stop, one.sequence.num_prompt_tokens) - positions.start)
             self.prefill_tokens[name] += num_prefill

@@ -13,6 +13,8 @@ from experts.config import EngineConfig
 from experts.engine.expert_loader import ExpertLoader, LoadedExpert
 from experts.engine.sequence import ExpertKey
 from experts.expert import general_expert
+from experts.gating.classifier import fitting_classifier
+from experts.gating.gate import Gate
 from experts.registry import Entry, Registry
 
 
@@ -63,6 +65,13 @@ class ModelPool:
     def pop(self, name: str) -> ExpertCard:
         """Detach an expert; sequences that run keep its layers. Raises UnknownExpert."""
         return self.registry.pop(name).card
+
+    def gate(self) -> Gate:
+        """The active experts' rules, and the first trained gate that fits the backbone."""
+        backbone = self.backbone
+        split = (backbone.num_shared_layers, backbone.num_layers)
+        classifier, remark = fitting_classifier(self.registry.gate_files(), backbone.hash, split)
+        return Gate([entry.card for entry in self.registry.list()], classifier, remark)
 
     def unload(self, in_use: Collection[ExpertKey]) -> None:
         """Let go of experts that no sequence uses: inactive versions, then as many as the budget asks.

@@ -16,7 +16,7 @@ from experts.engine.attention import AttentionBatch
 from experts.engine.batch import TablePart, lay_out, slots_of
 from experts.engine.fused_layer import FusedLayer, LayerRows
 from experts.engine.kv_cache import KVCache
-from experts.engine.sequence import ExpertKey, Scheduled
+from experts.engine.sequence import ExpertKey, Scheduled, Sequence
 from experts.stand_ins import Passing, Replay
 
 
@@ -51,6 +51,7 @@ class ModelRunner:
         upper_layers: Callable[[ExpertKey], nn.ModuleList],
     ) -> None:
         self._cache, self._upper_layers = cache, upper_layers
+        self._no_logits = backbone.embeddings.new_empty(0, backbone.embeddings.shape[0])
         num_shared, num_upper = backbone.num_shared_layers, backbone.num_layers - backbone.num_shared_layers
         passing = Passing()
         lower = backbone.assemble(nn.ModuleList()).base_model
@@ -67,7 +68,14 @@ class ModelRunner:
     def run(self, scheduled: Many[Scheduled]) -> Tensor:
         """Logits `[num_wanted, vocabulary]` of all wanted positions, in the order given."""
         self._run_lower([one for one in scheduled if one.backbone_positions])
-        return self._run_upper(scheduled)
+        above = [one for one in scheduled if one.upper_positions]
+        return self._run_upper(above) if above else self._no_logits
+
+    @torch.inference_mode()
+    def pooled(self, sequence: Sequence, first: int) -> Tensor:
+        """Mean of a computed sequence's boundary activations from token `first` on, `[hidden]` in float32."""
+        slots = slots_of(self._cache, [(sequence.backbone, range(first, sequence.num_tokens))])
+        return self._cache.read_activations(slots).float().mean(dim=0)
 
     def _run_lower(self, scheduled: Many[Scheduled]) -> None:
         """Fill the cache of the shared layers and the boundary activations."""

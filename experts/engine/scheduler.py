@@ -71,7 +71,8 @@ class Scheduler:
         for one in scheduled:
             end = one.upper_positions.stop
             one.sequence.backbone.num_tokens = max(end, one.sequence.backbone.num_tokens)
-            one.sequence.upper.num_tokens = end
+            if not one.sequence.is_prefix:
+                one.sequence.upper.num_tokens = end
             self._blocks.commit(one.sequence)
 
     def check_integrity(self) -> None:
@@ -93,7 +94,8 @@ class Scheduler:
             if not self._blocks.allocate(sequence, sequence.num_computed_tokens + num_new_tokens):
                 self._blocks.release(sequence)
                 return
-            self.num_reused_backbone_tokens += sequence.backbone.num_tokens
+            sequence.num_reused_tokens = sequence.backbone.num_tokens
+            self.num_reused_backbone_tokens += sequence.num_reused_tokens
             self.num_reused_upper_tokens += sequence.upper.num_tokens
             self._waiting.remove(sequence)
             self._running.append(sequence)

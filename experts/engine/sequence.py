@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 ExpertKey = tuple[str, str]
 """Name and version."""
+NO_EXPERT: ExpertKey = ("", "")
+"""Of a prefix: the shared layers alone run over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,17 @@ class Sequence:
     num_prompt_tokens: int
     share: Share = EQUAL
     first_logit: int | None = None
-    """The first position whose logits are wanted; None: only the last one's, from which the next token is drawn."""
+    """The first position whose logits are wanted; None: only the last one's, from which the next token is drawn. A
+    prefix names the position behind its end."""
     backbone: BlockTable = field(default_factory=BlockTable)
     upper: BlockTable = field(default_factory=BlockTable)
+    num_reused_tokens: int = 0
+    """Of the shared layers, found in the cache when it was last admitted."""
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether only the boundary activations are wanted; it has no blocks in upper layers."""
+        return self.expert == NO_EXPERT
 
     @property
     def num_tokens(self) -> int:
@@ -63,7 +73,7 @@ class Sequence:
 
     @property
     def num_computed_tokens(self) -> int:
-        return self.upper.num_tokens
+        return (self.backbone if self.is_prefix else self.upper).num_tokens
 
     @property
     def num_uncomputed_tokens(self) -> int:
@@ -84,8 +94,8 @@ class Scheduled:
 
     @property
     def upper_positions(self) -> range:
-        """What the expert's layers compute."""
-        return range(self.sequence.num_computed_tokens, self._end)
+        """What the expert's layers compute; nothing of a prefix."""
+        return range(self._end if self.sequence.is_prefix else self.sequence.num_computed_tokens, self._end)
 
     @property
     def logit_positions(self) -> range:

@@ -75,7 +75,7 @@ class RowMaker:
 
     def _rephrased(self, name: str, row: TrainingRow) -> TrainingRow:
         """Half of the classification rows ask as people do: no list of options."""
-        return row if self.rng.random() < 0.5 else _asked(name, row, self.rng)
+        return row if self.rng.random() < 0.5 else asked(name, row, self.rng)
 
     def _in_company(self, name: str, row: TrainingRow) -> TrainingRow:
         """Some rows stand as one step of a larger task, as the service asks them."""
@@ -128,7 +128,7 @@ def _topics(data: Path, rng: random.Random) -> list[Topic]:
     """Short questions of the other domains for composed tasks."""
     topics: list[Topic] = []
     for name, expert, limit in _TOPICS:
-        rows = [_asked(name, row, rng) for row in read_rows(data / name / "train.jsonl")]
+        rows = [asked(name, row, rng) for row in read_rows(data / name / "train.jsonl")]
         short = [row for row in rows if len(row.parts.task) <= _LONGEST_TOPIC and "#" not in row.parts.task]
         chosen = rng.sample(short, min(limit, len(short)))
         topics += [Topic(row.parts.task, expert, row.response, Quote(name, row.id)) for row in chosen]
@@ -143,7 +143,7 @@ def _general_topics(data: Path, rng: random.Random, limit: int = 60) -> list[Top
     return [Topic(text, "general", "", quote) for text, quote in rng.sample(plain, min(limit, len(plain)))]
 
 
-def _asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
+def asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
     """A classification row in everyday words; any other row as it is."""
     if name not in _REQUESTS:
         return row

@@ -27,6 +27,7 @@ _COMMANDS = {
     "keys": "Create, list and revoke keys of the HTTP API.",
     "tools": "Show and try the tools that steps may call.",
     "index": "Read a folder for the search tool.",
+    "gate": "Say which expert a text is for.",
     "train": "Train the built-in experts, or one of your own.",
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",

@@ -12,11 +12,13 @@ from transformers import AutoModelForCausalLM
 from experts.backbone import Backbone
 from experts.card import ExpertCard
 from experts.checkpoint import load_expert
-from experts.config import BackboneConfig
+from experts.config import BackboneConfig, EngineConfig
+from experts.engine.async_engine import AsyncEngine
 from experts.engine.generation import generate
 from experts.expert import Expert, general_expert
+from experts.gating.classifier import Classifier
 from experts.prompt import PromptParts, PromptRenderer
-from experts.registry import BUILTIN
+from experts.registry import BUILTIN, GATE_FILE
 from experts.sampling_params import SamplingParams
 from experts.source import embedded_directory, load_backbone
 from experts.training.ngrams import load_ngrams
@@ -89,6 +91,45 @@ def test_each_card_says_what_it_was_trained_on(name: str) -> None:
     assert not {"sql_geography", "medical_abstracts"} & {data.name for data in card.training_data}
     assert int(card.training["num_tokens"]) <= 60_500
     assert len(load_ngrams(BUILTIN / name)) > 1000
+
+
+def test_the_gate_is_of_the_experts_that_are_shipped() -> None:
+    card = Classifier.load(BUILTIN / GATE_FILE).card
+    experts = {name: ExpertCard.load(BUILTIN / name) for name in NAMES if name != "planner"}
+
+    assert {one.name: (one.domain, one.version) for one in card.experts} == {
+        name: (expert.domain, expert.version) for name, expert in experts.items()
+    }
+    assert {expert.backbone_hash for expert in experts.values()} == {card.backbone_hash}
+    assert all(data.licence and data.source and data.num_rows for data in card.training_data)
+    assert not {"sql_geography", "medical_abstracts"} & {data.name for data in card.training_data}
+
+
+TEXTS = {
+    "What is 24 times 12, and half of that?": "math",
+    "Find all files below /var/log that are larger than 10 MB and delete them.": "code",
+    "Neither party may assign this Agreement without the prior written consent of the other party.": "law",
+    "What are the symptoms of chickenpox?": "medical",
+    "Write a poem about autumn.": "general",
+}
+
+
+async def test_the_gate_chooses_and_its_expert_reads_on() -> None:
+    """On the real backbone: the chosen expert computes nothing of the text's full blocks in the shared layers."""
+    engine = await AsyncEngine.start(EngineConfig(CONFIG))
+    try:
+        for text, expert in TEXTS.items():
+            pooled = await engine.pool(text)
+            choice = engine.gate().choose(text, pooled.mean)
+            assert (text, choice.expert, choice.remark) == (text, expert, "")
+
+            before = (await engine.metrics()).num_reused_backbone_tokens
+            async for _ in engine.generate(choice.expert, PromptParts(text), SamplingParams(max_tokens=1)):
+                pass
+            reused = (await engine.metrics()).num_reused_backbone_tokens - before
+            assert reused == pooled.num_reusable_tokens > 24  # more than the template's opening
+    finally:
+        await engine.close()
 
 
 def test_no_card_names_a_path_of_a_machine() -> None:

@@ -50,3 +50,12 @@ def test_a_users_text_cannot_hold_the_templates_tokens(tokenizer: Any) -> None:
 def test_a_tokenizer_without_a_template_gets_plain_text(tokenizer: Any) -> None:
     tokenizer.chat_template = None
     assert tokenizer.decode(PromptRenderer(tokenizer).render(PromptParts("T"), "Label:")) == "Task: T\nLabel:\n"
+
+
+def test_every_prompt_for_a_task_begins_alike(tokenizer: Any) -> None:
+    renderer = PromptRenderer(tokenizer)
+    beginning = renderer.beginning("A task")
+    prompt = renderer.render(PromptParts("A task", step="S"), "SQL:")
+
+    assert prompt[: len(beginning)] == beginning
+    assert tokenizer.decode(beginning[renderer.num_opening_tokens :]) == "Task: A task\n"

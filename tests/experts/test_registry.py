@@ -9,7 +9,7 @@ import pytest
 from experts.backbone import Backbone
 from experts.checkpoint import save_expert
 from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
-from experts.registry import Registry
+from experts.registry import GATE_FILE, Registry
 from tests.experts.conftest import full_expert
 
 
@@ -145,3 +145,17 @@ def test_a_damaged_index_says_so(content: str, tmp_path: Path) -> None:
     (tmp_path / "registry.json").write_text(content)
     with pytest.raises(CheckpointError, match="damaged"):
         Registry(tmp_path, None)
+
+
+def test_a_gate_in_the_root_goes_before_the_built_in_one(tmp_path: Path) -> None:
+    root, builtin = tmp_path / "root", tmp_path / "builtin"
+    for folder in (root, builtin):
+        folder.mkdir()
+    (builtin / GATE_FILE).write_text("{}", encoding="utf-8")
+    registry = Registry(root, builtin)
+    assert registry.gate_files() == [builtin / GATE_FILE]
+
+    (root / GATE_FILE).write_text("{}", encoding="utf-8")
+
+    assert registry.gate_files() == [root / GATE_FILE, builtin / GATE_FILE]
+    assert Registry(None, None).gate_files() == []

@@ -5,11 +5,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from experts.card import ExpertCard, GateRules
+from experts.engine.events import Pooled
 from experts.errors import NoEarlierVersion, UnknownExpert
+from experts.gating.gate import Gate
 from graphs.errors import GenerationError
 from graphs.joiner import INSTRUCTION
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from orchestrator.expert_host import ExpertHost
+from orchestrator.gate_answer import GateAnswer
 from orchestrator.settings import Settings
 
 TWO_STEPS = [{"id": 1, "text": "say 48", "expert": "math"}, {"id": 2, "text": "say #1 patients", "expert": "general"}]
@@ -74,6 +78,11 @@ class ScriptedExperts:
         if expert == "math":
             raise UnknownExpert(expert, ("general",))
 
+    async def gate(self, text: str) -> GateAnswer:
+        """By rules alone; a token for each character."""
+        choice = Gate([card("general"), card("math", ["sum"])], None, "scripted").choose(text, ())
+        return GateAnswer.of(choice, Pooled((), len(text), 0, len(text) // 16 * 16))
+
     async def push(self, directory: Path) -> ExpertProfile:
         self._pushed[directory.name] = ExpertProfile(directory.name, "p1", "pushed", "an expert of a test")
         return self._pushed[directory.name]
@@ -88,6 +97,12 @@ class ScriptedExperts:
             raise NoEarlierVersion(name, ())
         self._pushed[name] = ExpertProfile(name, version or "p0", "pushed", "an expert of a test")
         return self._pushed[name]
+
+
+def card(name: str, keywords: Sequence[str] = ()) -> ExpertCard:
+    rules = GateRules(keywords=tuple(keywords))
+    of = {"domain": name, "description": name, "version": "1", "backbone_hash": "b", "form": "full", "gate": rules}
+    return ExpertCard.model_validate({"name": name, "num_shared_layers": 1, "num_layers": 2, **of})
 
 
 def _piece(text: str) -> Generated:

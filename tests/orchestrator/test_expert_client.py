@@ -8,9 +8,11 @@ import pytest
 
 from experts.backbone import Backbone
 from experts.checkpoint import save_expert
+from experts.engine.async_engine import AsyncEngine
 from experts.engine.engine import Engine, Work
 from experts.engine.sequence import EQUAL, ExpertKey, Share
 from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
+from experts.expert import Expert
 from graphs.errors import GenerationError
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling, StepInput
 from orchestrator.expert_client import open_engine
@@ -222,3 +224,29 @@ async def test_an_expert_is_loaded_ahead(experts: ExpertHost) -> None:
     await experts.prefetch("general")
     with pytest.raises(UnknownExpert):
         await experts.prefetch("finance")
+
+
+async def test_the_gate_reads_what_the_chosen_expert_then_finds(
+    experts: ExpertHost, backbone: Backbone, tmp_path: Path
+) -> None:
+    law = low_rank_expert(backbone, "law")
+    rules = law.card.gate.model_copy(update={"keywords": ("add",)})
+    save_expert(Expert(law.card.model_copy(update={"gate": rules}), law.tensors), tmp_path / "law")
+    await experts.push(tmp_path / "law")
+
+    answer = await experts.gate(ASKED.task)
+    assert (answer.expert, answer.reason, answer.num_reused_tokens) == ("law", "rule", 0)
+    assert answer.num_reusable_tokens == answer.num_prompt_tokens // 16 * 16 > 0
+
+    assert (await experts.gate(ASKED.task)).num_reused_tokens == answer.num_reusable_tokens
+    before = await engine_of(experts).metrics()
+    await asked(experts, answer.expert)
+    after = await engine_of(experts).metrics()
+    assert after.num_reused_backbone_tokens - before.num_reused_backbone_tokens == answer.num_reusable_tokens
+    assert after.experts["law"].num_prefill_tokens > answer.num_prompt_tokens
+    assert after.num_prefix_tokens == before.num_prefix_tokens
+
+
+def engine_of(experts: ExpertHost) -> AsyncEngine:
+    """Behind the client, for its counters."""
+    return experts._engine  # pyright: ignore
