@@ -5,7 +5,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from orchestrator.api_key import ApiKey, Scope, key_name_in
-from orchestrator.errors import KeyNameTakenError, KeyNotFoundError
+from orchestrator.key_errors import KeyNameTakenError, KeyNotFoundError
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.api_key import KeyPolicy, Scope
 from orchestrator.api_key_store import ApiKeyStore
-from orchestrator.errors import KeyInvalidError, KeyRequiredError, ScopeMissingError
+from orchestrator.key_errors import KeyInvalidError, KeyRequiredError, ScopeMissingError
 
 LOCAL = "local"
 """Whoever reads the data directory: the command line beside the service."""

@@ -12,9 +12,9 @@ from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.auth import Auth
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.data_directory import Announcement, announce, served_alone
-from orchestrator.errors import UnprotectedError
 from orchestrator.expert_host import OpenExperts
 from orchestrator.http_server import HttpServer
+from orchestrator.key_errors import UnprotectedError
 from orchestrator.keys import Keys
 from orchestrator.listening_socket import is_loopback, listening_socket, url_of
 from orchestrator.redis_connection import redis_connection

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphs.events import StepFinished, StepResult, ToolCalled
 from graphs.plan import MAX_STEPS, Plan, Step
-from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling, StepKey
+from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from graphs.step_runner import StepRunner, filled_text
 from graphs.tools.calculator import Calculator
 from tests.graphs.scripted_client import EventList, ScriptedClient
@@ -207,31 +207,3 @@ async def test_a_call_that_its_tool_doubts_is_drawn_anew(sink: EventList) -> Non
     steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink)
     result = await steps.run(plan.steps[0], {})
     assert (result.call, result.result, result.warnings) == ("24 * 12", "288", ())
-
-
-class Memo:
-    """A StepMemo in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[StepKey, StepResult] = {}
-
-    async def load(self, key: StepKey) -> StepResult | None:
-        return self.kept.get(key)
-
-    async def commit(self, key: StepKey, result: StepResult) -> None:
-        assert key not in self.kept
-        self.kept[key] = result
-
-
-async def test_a_committed_step_is_not_run_again_unless_it_is_given_something_else(sink: EventList) -> None:
-    plan = make_plan(("How many?", "general"), ("Multiply #1 by 12.", "math"))
-    answers = {"Multiply 24 by 12.": "24 * 12", "Multiply 25 by 12.": "25 * 12"}
-    client, memo = ScriptedClient(answers={"math": answers}), Memo()
-    found: list[StepResult] = []
-    for known in ("24", "24", "25"):
-        steps = StepRunner(TASK, plan, client, {"calculator": Calculator()}, sink, memo)
-        found.append(await steps.run(plan.steps[1], {1: success(1, known)}))
-    assert found[0] == found[1]
-    assert [result.result for result in found] == ["288", "288", "300"]
-    assert (len(client.prompts), len(memo.kept)) == (2, 2)
-    assert [event.result for event in sink.events if isinstance(event, StepFinished)] == found

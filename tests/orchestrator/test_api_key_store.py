@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 
 from orchestrator.api_key import Scope
 from orchestrator.api_key_store import ApiKeyStore
-from orchestrator.errors import KeyNameTakenError, KeyNotFoundError
+from orchestrator.key_errors import KeyNameTakenError, KeyNotFoundError
 from orchestrator.keys import Keys
 
 pytestmark = pytest.mark.usefixtures("server")

@@ -6,7 +6,8 @@ from redis.asyncio import Redis
 from orchestrator.api_key import KeyPolicy, Scope
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.auth import Auth
-from orchestrator.errors import KeyInvalidError, KeyRequiredError, ScopeMissingError, ServiceError
+from orchestrator.errors import ServiceError
+from orchestrator.key_errors import KeyInvalidError, KeyRequiredError, ScopeMissingError
 from orchestrator.keys import Keys
 
 ANYTHING: tuple[Scope, ...] = (Scope.RUNS, Scope.EXPERTS)
