@@ -19,7 +19,7 @@ from experts.training.making import Identity, Made, Surroundings, make_builtin, 
 from experts.training.recipes import RECIPES, Recipe
 from experts.training.rows import read_rows
 from experts.training.trainer import TrainerConfig, TrainingFiles
-from orchestrator.cli.calculation import calculate
+from orchestrator.cli.comparison import scoring_tools
 from orchestrator.cli.eval import backbone_config, data_directory, metrics_sheet
 from orchestrator.cli.losses import loss_table, show_losses
 from orchestrator.cli.progress import progress_bars, progress_listener
@@ -143,7 +143,7 @@ def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> Non
         with progress_bars(work.console) as bars:
             listener = progress_listener(bars, recipe.name)
             config = replace(work.config, epochs=epochs or recipe.epochs)
-            made = make_builtin(recipe, backbone, data, config, calculate, listener, files)
+            made = make_builtin(recipe, backbone, data, config, scoring_tools(data), listener, files)
         work.console.print(metrics_sheet(recipe.name, made.expert.card.metrics).table())
         _finish(work, made, started)
 

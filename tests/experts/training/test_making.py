@@ -11,6 +11,7 @@ from experts.expert import Expert
 from experts.prompt import PromptParts
 from experts.training.datasets import SYNTHETIC, Dataset
 from experts.training.encoding import RowLimits
+from experts.training.evaluation import Tools
 from experts.training.making import Identity, Listener, Surroundings, make_expert, save, score_all
 from experts.training.rows import TrainingRow
 from experts.training.trainer import TrainerConfig
@@ -87,7 +88,7 @@ def test_several_sets_are_scored_together_too(backbone: Backbone) -> None:
     both = {BILLS: [row(1)], other: [row(2), row(3, "no")]}
 
     def scored(sets: dict[Dataset, list[TrainingRow]]) -> list[tuple[str, str, int]]:
-        metrics = score_all(expert, backbone, sets, str, QUIET)
+        metrics = score_all(expert, backbone, sets, Tools(str), QUIET)
         return [(metric.dataset, metric.metric, metric.num_rows) for metric in metrics]
 
     assert scored({BILLS: [row(1)]}) == [("bills", "exact_match", 1)]
