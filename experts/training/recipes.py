@@ -58,8 +58,9 @@ RECIPES = (
         "Questions over the tables of the configured database; writes the query that is run read-only.",
         "SQL:",
         {"sql_wikisql": 24000},
-        synthetic_tokens=96000,
+        synthetic_tokens=72000,
         scored_sets=("synthetic_sql",),
+        epochs=3,
         tool="sql",
         gate=GateRules(
             keywords=("database", "table", "records", "query", "sql"), patterns=(r"\bhow many \w+ (are|have)\b",)
