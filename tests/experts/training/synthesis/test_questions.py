@@ -28,7 +28,8 @@ def asked(seed: int) -> Question:
 
 def training_text() -> str:
     """What the sql expert's synthetic rows say, of questions alone and of steps in composed tasks."""
-    world = World(Vocabulary.load(), [Topic("Is it law?", "law", "Yes")], lambda text: format_number(compute(text).value))
+    topic = Topic("Is it law?", "law", "Yes")
+    world = World(Vocabulary.load(), [topic], lambda text: format_number(compute(text).value))
     composed = [compose(random.Random(seed), world) for seed in range(1500)]
     steps = (piece for task in composed for piece in task.steps if piece.expert == "sql")
     questions = [asked(seed) for seed in range(3000)]
