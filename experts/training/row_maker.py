@@ -20,6 +20,7 @@ _LONGEST_TOPIC = 200
 """Characters; longer rows would make a composed task mostly one quotation."""
 _ASKED_ALONE, _IN_TASK = 0.75, 0.2
 """Parts of the sql expert's synthetic rows: questions outside composed tasks, and of these the steps of short tasks."""
+_RECOMBINED = 0.7
 _ROWS_OF_TABLE = 6
 _LAW_REQUESTS = (
     "Which type of contract clause is this: {x}",
@@ -135,9 +136,11 @@ class RowMaker:
 
     def _question(self) -> Question:
         rng = self.rng
-        table, *others = (
-            self.questions.table(rng, subject, _ROWS_OF_TABLE) for subject in rng.sample(self.questions.subjects, 3)
-        )
+        subjects = [
+            self.questions.recombined(rng) if rng.random() < _RECOMBINED else subject
+            for subject in rng.sample(self.questions.subjects, 3)
+        ]
+        table, *others = (self.questions.table(rng, subject, _ROWS_OF_TABLE) for subject in subjects)
         return self.questions.ask(rng, table, others)
 
 

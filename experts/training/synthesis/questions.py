@@ -14,6 +14,9 @@ from typing import Any, Self
 
 Value = str | int
 _SOME_COLUMNS = 0.75
+_SYLLABLES = ("b d f g k l m n p r s t v z br cl dr gr pl st tr ch".split(), "a e i o u ai ou".split())
+_ASKING = frozenset(("What", "Which", "How", "Who", "Whose", "Where", "For", "Could", "Can", "Do"))
+_ENDINGS = "x nd rt sk lm ft mb".split()
 _OTHER_TABLES = (0, 0, 1, 1, 2)
 
 
@@ -92,6 +95,34 @@ class Questions:
         forms = tuple(Form(one["query"], line) for one in raw["forms"] for line in one["asked"].strip().splitlines())
         return cls(words, raw["phrases"], subjects, forms)
 
+    def recombined(self, rng: random.Random) -> Subject:
+        """A thing with parts of several, half of its words invented: such a table has to be read, not remembered."""
+
+        def word(known: str) -> str:
+            return known if rng.random() < 0.5 else invented(rng)
+
+        thing, other, named = rng.sample(self.subjects, 3)
+        singular, plural = (thing.singular, thing.plural) if rng.random() < 0.5 else _many(invented(rng))
+        texts: dict[str, Sequence[str]] = {}
+        place = None
+        for known in (*rng.sample(list(thing.texts), 1), *rng.sample(list(other.texts), 2)):
+            column, one = word(known), thing if known in thing.texts else other
+            texts[column] = one.texts[known] if rng.random() < 0.5 else [invented(rng, is_name=True) for _ in range(4)]
+            place = column if known == one.place else place
+        amount = rng.choice([column for column in other.numbers if column not in other.counts])
+        known_numbers = {thing.counts[0]: thing, amount: other} | dict.fromkeys(named.numbers, named)
+        numbers = {word(column): (column, one) for column, one in known_numbers.items() if column not in texts}
+        return Subject(
+            singular,
+            plural,
+            word(named.key) if named.key not in {*texts, *numbers} else invented(rng),
+            rng.choice((named.name_kind, "invented")),
+            texts,
+            {column: one.numbers[known] for column, (known, one) in numbers.items()},
+            place,
+            tuple(column for column, (known, one) in numbers.items() if known in one.counts),
+        )
+
     def table(self, rng: random.Random, subject: Subject, num_rows: int) -> Table:
         """A table named in singular or plural; names, and numbers where their range is wide enough, are unique."""
         names = self._names(rng, subject, num_rows)
@@ -112,7 +143,7 @@ class Questions:
         places = self._filled(rng, form, table)
         query = form.query.format_map(places)
         text = re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", form.asked.format_map(places))
-        return Question(text[0].upper() + text[1:], _shown(rng, table, others, query), query)
+        return Question(_sentence(text), _shown(rng, table, others, query), query)
 
     def _names(self, rng: random.Random, subject: Subject, count: int) -> list[Value]:
         names: dict[str, None] = {}
@@ -128,6 +159,8 @@ class Questions:
             case "code":
                 letters, more = words["code_letters"]
                 return f"{rng.choice(letters)}{rng.choice(more)}{rng.randint(10, 999)}"
+            case "invented":
+                return f"{invented(rng, is_name=True)} {invented(rng, is_name=True)}"
             case "town":
                 return rng.choice(words["towns"])
             case _ if rng.random() < 0.3:
@@ -164,6 +197,24 @@ class Questions:
         names = {"s": subject.singular, "p": subject.plural}
         said_names = {letter: name.replace("_", " ") for letter, name in names.items()}
         return places | said_names | {"T": table.name, "i": str(rng.randint(2, 5))}
+
+
+def invented(rng: random.Random, *, is_name: bool = False) -> str:
+    """A word that is in no language: of two syllables or more, with an ending that few words have."""
+    beginnings, vowels = _SYLLABLES
+    parts = [rng.choice(beginnings) + rng.choice(vowels) for _ in range(rng.choice((2, 2, 3)))]
+    made = "".join(parts) + rng.choice(_ENDINGS)
+    return made.capitalize() if is_name else made
+
+
+def _many(singular: str) -> tuple[str, str]:
+    return singular, f"{singular}{'es' if singular[-1] in 'sx' else 's'}"
+
+
+def _sentence(text: str) -> str:
+    """With a capital, and a mark at its end if it has none."""
+    mark = "" if text[-1] in ".?" else "?" if text.split()[0] in _ASKING else "."
+    return text[0].upper() + text[1:] + mark
 
 
 def _bound(rng: random.Random, sign: str, value: int, limits: tuple[int, int]) -> int:

@@ -22,7 +22,8 @@ TRAINED, HELD_OUT = Questions.load("questions"), Questions.load("held_out")
 
 def asked(seed: int) -> Question:
     rng = random.Random(seed)
-    table, *others = (TRAINED.table(rng, subject, 6) for subject in rng.sample(TRAINED.subjects, 3))
+    subjects = [one if rng.random() < 0.4 else TRAINED.recombined(rng) for one in rng.sample(TRAINED.subjects, 3)]
+    table, *others = (TRAINED.table(rng, subject, 6) for subject in subjects)
     return TRAINED.ask(rng, table, others)
 
 
@@ -58,10 +59,14 @@ def test_no_held_out_sentence_is_trained_on() -> None:
     def bare(sentence: str) -> str:
         return re.sub(r"\{\w+\}", "_", sentence).lower().rstrip(".?")
 
+    openings = [word for several in TRAINED.phrases.values() for word, sign in several.items() if not sign]
+    assert "Give me" in openings
     source = Path(queries.__file__).read_text(encoding="utf-8")
     trained = {bare(form.asked) for form in TRAINED.forms} | {bare(one) for one in re.findall(r'"([^"]*)"', source)}
     assert bare("What is the {c} of {n}?") in trained
-    assert trained.isdisjoint(bare(form.asked) for form in HELD_OUT.forms)
+    opened = {one.replace("_", word.lower(), 1) for one in trained if one.startswith("_") for word in openings}
+    assert bare("Give me the {p} in {l}") in opened
+    assert (trained | opened).isdisjoint(bare(form.asked) for form in HELD_OUT.forms)
 
 
 def test_some_held_out_queries_have_a_form_of_their_own() -> None:
@@ -77,6 +82,14 @@ def test_a_query_runs_on_the_tables_that_it_is_asked_over(seed: int) -> None:
         for table, columns in re.findall(r"(\w+)\(([^)]*)\)", question.tables):
             connection.execute(f"CREATE TABLE {table} ({columns})")
         connection.execute(question.query)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_recombined_thing_has_what_questions_are_about(seed: int) -> None:
+    subject = TRAINED.recombined(random.Random(seed))
+    assert len(set(subject.columns)) == len(subject.columns)
+    assert len(subject.texts) >= 2
+    assert set(subject.counts) < set(subject.numbers)
 
 
 def test_the_same_seed_asks_the_same() -> None:
