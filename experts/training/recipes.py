@@ -58,7 +58,7 @@ RECIPES = (
         "Questions over the tables of the configured database; writes the query that is run read-only.",
         "SQL:",
         {"sql_wikisql": 24000},
-        synthetic_tokens=72000,
+        synthetic_tokens=150000,
         scored_sets=("synthetic_sql",),
         epochs=3,
         tool="sql",
