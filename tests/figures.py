@@ -64,9 +64,8 @@ def with_blocks(text: str, contents: Mapping[str, str]) -> str:
 
 def _figures(metric: Metric) -> tuple[str, ...]:
     interval = f"{metric.difference_low:+.3f} to {metric.difference_high:+.3f}"
-    majority, above = "", ""
-    if metric.majority is not None:
-        majority, above = f"{metric.majority:.3f}", f"{metric.majority_low:+.3f} to {metric.majority_high:+.3f}"
+    majority = "" if metric.majority is None else f"{metric.majority:.3f}"
+    above = "" if metric.majority_low is None else f"{metric.majority_low:+.3f} to {metric.majority_high:+.3f}"
     set_name = metric.dataset if metric.dataset == "all" else f"`{metric.dataset}`"
     return (
         set_name,
