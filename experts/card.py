@@ -46,7 +46,10 @@ class Metric(_Frozen):
     """Lower end of the 95 % bootstrap interval of value - general."""
     difference_high: float
     majority: float | None = None
-    """Rate of the most frequent label, for classification."""
+    """For classification: the rate of the label that most of these rows have, whatever is asked."""
+    majority_low: float | None = None
+    """Lower end of the 95 % bootstrap interval of value - majority."""
+    majority_high: float | None = None
 
 
 class GateRules(_Frozen):

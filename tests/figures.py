@@ -10,6 +10,7 @@ from experts.registry import BUILTIN, GATE_FILE
 from experts.training.datasets import dataset
 from experts.training.recipes import RECIPES
 
+_MAJORITY = ("majority", "above it, 95 % interval")
 DOCUMENT = Path(__file__).parent.parent / "docs" / "experts.md"
 
 
@@ -47,7 +48,7 @@ def sources_table() -> str:
 def figures_table(cards: Iterable[ExpertCard]) -> str:
     """The figures of the cards, each beside the general expert's on the same rows."""
     rows = [(f"`{card.name}`", *_figures(metric)) for card in cards for metric in card.metrics]
-    names = ("expert", "data set", "metric", "rows", "value", "`general`", "difference, 95 % interval", "majority")
+    names = ("expert", "data set", "metric", "rows", "value", "`general`", "difference, 95 % interval", *_MAJORITY)
     return _table(names, rows)
 
 
@@ -102,6 +103,7 @@ def with_blocks(text: str, contents: Mapping[str, str]) -> str:
 def _figures(metric: Metric) -> tuple[str, ...]:
     interval = f"{metric.difference_low:+.3f} to {metric.difference_high:+.3f}"
     majority = "" if metric.majority is None else f"{metric.majority:.3f}"
+    above = "" if metric.majority_low is None else f"{metric.majority_low:+.3f} to {metric.majority_high:+.3f}"
     set_name = metric.dataset if metric.dataset == "all" else f"`{metric.dataset}`"
     return (
         set_name,
@@ -111,6 +113,7 @@ def _figures(metric: Metric) -> tuple[str, ...]:
         f"{metric.general:.3f}",
         interval,
         majority,
+        above,
     )
 
 

@@ -23,6 +23,8 @@ CARD = ExpertCard(
             difference_low=0.5,
             difference_high=0.75,
             majority=0.125,
+            majority_low=0.625,
+            majority_high=0.875,
         ),
         Metric(
             dataset="all",
@@ -44,8 +46,10 @@ def test_the_document_has_the_tables_of_cards_and_recipes() -> None:
 
 def test_a_figure_stands_beside_the_general_one() -> None:
     clauses, together = figures_table([CARD]).splitlines()[2:]
-    assert clauses == "| `law` | `clauses` | label | 120 | 0.875 | 0.250 | +0.500 to +0.750 | 0.125 |"
-    assert together == "| `law` | all | mean | 120 | 0.500 | 0.500 | -0.125 to +0.125 |  |"
+    assert (
+        clauses == "| `law` | `clauses` | label | 120 | 0.875 | 0.250 | +0.500 to +0.750 | 0.125 | +0.625 to +0.875 |"
+    )
+    assert together == "| `law` | all | mean | 120 | 0.500 | 0.500 | -0.125 to +0.125 |  |  |"
 
 
 def test_a_figure_of_the_gate_says_where_the_others_came() -> None:

@@ -15,6 +15,7 @@ from experts.card import Metric
 from experts.engine.generation import ModelState
 from experts.prompt import PromptRenderer
 from experts.training.comparison import Measure, loss, macro_f1, mean, perplexity
+from experts.training.datasets import Dataset
 from experts.training.metrics import (
     Calculate,
     Execute,
@@ -33,6 +34,18 @@ Judge = Callable[[str, str], float]
 """Compares an answer with the target."""
 OnDone = Callable[[int], None]
 """Gets the number of rows just finished."""
+
+
+def no_database(_: Dataset) -> None:
+    """Nothing executes queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What answers are computed with: the calculator, and what executes queries on a set's database if it has one."""
+
+    calculate: Calculate
+    executor: Callable[[Dataset], Execute | None] = no_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +186,7 @@ def compare(
 ) -> Metric:
     """The figure of an expert beside the general expert's, with the paired bootstrap interval of the difference."""
     low, high = bootstrap_difference(own, general)
-    majority = max(Counter(row.target for row in rows).values()) / len(rows) if metric == "label" else None
-    return Metric(
+    figure = Metric(
         dataset=dataset,
         metric=metric,
         num_rows=len(rows),
@@ -182,5 +194,14 @@ def compare(
         general=sum(general) / len(general),
         difference_low=low,
         difference_high=high,
-        majority=majority,
     )
+    return _beside_majority(figure, rows, own) if metric == "label" else figure
+
+
+def _beside_majority(figure: Metric, rows: Sequence[TrainingRow], own: Sequence[float]) -> Metric:
+    """The figure with that of always answering these rows' own most frequent label: no other constant does better."""
+    label = Counter(row.target for row in rows).most_common(1)[0][0]
+    constant = [float(row.target == label) for row in rows]
+    low, high = bootstrap_difference(own, constant)
+    majority = sum(constant) / len(constant)
+    return figure.model_copy(update={"majority": majority, "majority_low": low, "majority_high": high})

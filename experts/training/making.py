@@ -1,10 +1,10 @@
 """From rows to a finished expert: encoded, trained, scored beside `general`, saved with its card."""
 
 import hashlib
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from experts.backbone import Backbone
 from experts.card import CARD_FILE, ExpertCard, GateRules, Metric, TrainingData
@@ -13,17 +13,15 @@ from experts.errors import AlreadyMade
 from experts.expert import Expert
 from experts.training.activations import EncodedRow
 from experts.training.datasets import SYNTHETIC, Dataset, dataset
+from experts.training.dev_sets import dev_sets
 from experts.training.encoding import EncodedRows, RowLimits, Rows, encode, encode_rows
-from experts.training.evaluation import Evaluator, compare
-from experts.training.metrics import Calculate
+from experts.training.evaluation import Evaluator, Tools, compare
 from experts.training.ngrams import ngram_hashes, save_ngrams
 from experts.training.recipes import Recipe
 from experts.training.row_maker import RowMaker
-from experts.training.rows import TrainingRow, read_rows
+from experts.training.rows import TrainingRow
 from experts.training.trainer import Progress, Trained, TrainerConfig, TrainingFiles, made_with, train
 
-_NUM_DEV_ROWS = {"label": 120, "step_f1": 20}
-"""Rows of a set that are scored; decoding costs more than comparing labels."""
 _MAX_ANSWER_TOKENS = {"step_f1": 128}
 _MIN_EXPERT_TOKENS = 96
 _SPARE_TOKENS = 16
@@ -78,7 +76,7 @@ def make_builtin(
     backbone: Backbone,
     data: Path,
     config: TrainerConfig,
-    calculate: Calculate,
+    tools: Tools,
     listener: Listener,
     files: TrainingFiles | None = None,
 ) -> Made:
@@ -87,14 +85,16 @@ def make_builtin(
     def count(row: TrainingRow) -> int:
         return encode(backbone, row, recipe.suffix).num_tokens
 
-    chosen = RowMaker.load(data, count, calculate, f"{recipe.name}-{config.seed}").rows(recipe)
+    chosen = RowMaker.load(data, count, tools.calculate, f"{recipe.name}-{config.seed}").rows(recipe)
     rows = {dataset(name): part for name, part in chosen.items()}
     identity = Identity(
         recipe.name, recipe.name, recipe.description, recipe.suffix, recipe.tool, recipe.max_tokens, recipe.gate
     )
     made = make_expert(identity, backbone, rows, config, listener, Surroundings(files=files or TrainingFiles()))
-    sets = {dataset(name): dev_rows(data, name) for name in recipe.sets if dataset(name).metric}
-    metrics = score_all(made.expert, backbone, sets, calculate, listener)
+    scored = [name for name in (*recipe.sets, *recipe.scored_sets) if dataset(name).metric]
+    with TemporaryDirectory() as scratch:
+        sets = dev_sets(scored, data, Path(scratch))
+        metrics = score_all(made.expert, backbone, sets, tools, listener)
     return replace(made, expert=Expert(made.expert.card.model_copy(update={"metrics": metrics}), made.expert.tensors))
 
 
@@ -168,29 +168,21 @@ def save(expert: Expert, rows: Rows, directory: Path) -> ExpertCard:
     return card
 
 
-def dev_rows(data: Path, name: str, limit: int | None = None) -> list[TrainingRow]:
-    """A seeded sample of a set's dev rows, without those whose prompt stands in its train. Raises DatasetError."""
-    limit = limit or dataset(name).num_scored_rows or _NUM_DEV_ROWS.get(dataset(name).metric, 60)
-    seen = {row.parts.task for row in read_rows(data / name / "train.jsonl")}
-    rows = [row for row in read_rows(data / name / "dev.jsonl") if row.parts.task not in seen]
-    return random.Random(name).sample(rows, min(limit, len(rows)))
-
-
 def max_answer_tokens(of: Dataset) -> int:
     """Of an answer to a row of this set when it is scored."""
     return of.max_answer_tokens or _MAX_ANSWER_TOKENS.get(of.metric, 56)
 
 
-def score_all(
-    expert: Expert, backbone: Backbone, sets: Rows, calculate: Calculate, listener: Listener
-) -> tuple[Metric, ...]:
+def score_all(expert: Expert, backbone: Backbone, sets: Rows, tools: Tools, listener: Listener) -> tuple[Metric, ...]:
     """The expert's figure on each set beside the general expert's, then on all rows of several sets together."""
     model = backbone.assemble(expert.upper_layers(backbone))
     metrics: list[Metric] = []
     own_scores: list[float] = []
     general_scores: list[float] = []
     for of, rows in sets.items():
-        evaluator, total = Evaluator(backbone, expert.card.suffix, calculate, max_answer_tokens(of)), 2 * len(rows)
+        max_tokens = max_answer_tokens(of)
+        evaluator = Evaluator(backbone, expert.card.suffix, tools.calculate, max_tokens, execute=tools.executor(of))
+        total = 2 * len(rows)
         own = evaluator.scores(model, rows, of.metric, counting(listener, of.name, total))
         general = evaluator.scores(backbone.model, rows, of.metric, counting(listener, of.name, total, len(rows)))
         metrics.append(compare(of.name, of.metric, rows, own, general))

@@ -15,6 +15,8 @@ class Recipe:
     sets: dict[str, int]
     """Data set to training tokens."""
     synthetic_tokens: int = 0
+    scored_sets: tuple[str, ...] = ()
+    """Sets that it is scored on beside its own, and not trained on."""
     epochs: int = 4
     tool: str | None = None
     max_tokens: int = 96
@@ -56,7 +58,9 @@ RECIPES = (
         "Questions over the tables of the configured database; writes the query that is run read-only.",
         "SQL:",
         {"sql_wikisql": 24000},
-        synthetic_tokens=36000,
+        synthetic_tokens=150000,
+        scored_sets=("synthetic_sql",),
+        epochs=3,
         tool="sql",
         gate=GateRules(
             keywords=("database", "table", "records", "query", "sql"), patterns=(r"\bhow many \w+ (are|have)\b",)

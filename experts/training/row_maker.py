@@ -9,6 +9,7 @@ from experts.prompt import PromptInput, PromptParts
 from experts.training.recipes import Recipe
 from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
 from experts.training.synthesis.queries import draw_query
+from experts.training.synthesis.questions import Question, Questions
 from experts.training.synthesis.stories import story
 from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
@@ -17,6 +18,10 @@ MAX_TOKENS = 400
 """A longer row of a data set is passed over."""
 _LONGEST_TOPIC = 200
 """Characters; longer rows would make a composed task mostly one quotation."""
+_ASKED_ALONE, _IN_TASK = 0.75, 0.2
+"""Parts of the sql expert's synthetic rows: questions outside composed tasks, and of these the steps of short tasks."""
+_RECOMBINED = 0.7
+_ROWS_OF_TABLE = 6
 _LAW_REQUESTS = (
     "Which type of contract clause is this: {x}",
     "Classify this contract clause: {x}",
@@ -50,6 +55,7 @@ class RowMaker:
 
     data: Path
     world: World
+    questions: Questions
     count_tokens: Callable[[TrainingRow], int]
     rng: random.Random
 
@@ -59,7 +65,8 @@ class RowMaker:
     ) -> "RowMaker":
         """Read what the composed tasks are about. Raises DatasetError."""
         rng = random.Random(seed)
-        return cls(data, World(Vocabulary.load(), _topics(data, rng), calculate), count_tokens, rng)
+        world = World(Vocabulary.load(), _topics(data, rng), calculate)
+        return cls(data, world, Questions.load("questions"), count_tokens, rng)
 
     def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
         """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
@@ -95,9 +102,8 @@ class RowMaker:
         return rows
 
     def _made(self, expert: str, identifier: str) -> list[TrainingRow]:
-        if expert == "sql" and self.rng.random() < 0.5:
-            query = draw_query(self.rng, self.world.vocabulary, number=self.rng.random() < 0.6)
-            return [TrainingRow(identifier, PromptParts(query.question, context=query.tables), (query.sql,), query.sql)]
+        if expert == "sql" and self.rng.random() < _ASKED_ALONE:
+            return [self._query_row(identifier)]
         if expert == "math" and self.rng.random() < 0.75:
             made = story(self.rng, self.world.vocabulary)
             return [TrainingRow(identifier, PromptParts(made.said), (made.expression,), made.expression)]
@@ -107,6 +113,24 @@ class RowMaker:
             return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments), composed.quotes)]
         indices = [i for i, piece in enumerate(composed.steps) if piece.expert == expert]
         return [_step_row(composed, i, f"{identifier}-{i}") for i in indices]
+
+    def _query_row(self, identifier: str) -> TrainingRow:
+        """A question over invented tables; some stand beside another one, as one step of a task."""
+        asked, text, rng = self._question(), "", self.rng
+        if rng.random() < _IN_TASK:
+            other = rng.choice((self._question().text, story(rng, self.world.vocabulary).said))
+            text = rng.choice((f"{asked.text} {other}", f"{other} {asked.text}"))
+        parts = PromptParts(text or asked.text, step=asked.text if text else "", context=asked.tables)
+        return TrainingRow(identifier, parts, (asked.query,), asked.query)
+
+    def _question(self) -> Question:
+        rng = self.rng
+        subjects = [
+            self.questions.recombined(rng) if rng.random() < _RECOMBINED else subject
+            for subject in rng.sample(self.questions.subjects, 3)
+        ]
+        table, *others = (self.questions.table(rng, subject, _ROWS_OF_TABLE) for subject in subjects)
+        return self.questions.ask(rng, table, others)
 
 
 def rows_within(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from experts.registry import Registry
 from experts.training.comparison import Figure, Measure, compared
 from experts.training.datasets import Dataset
 from experts.training.encoding import Rows
-from experts.training.evaluation import Evaluator
+from experts.training.evaluation import Evaluator, Tools
 from experts.training.making import Listener, counting
 from experts.training.metrics import Execute
 from graphs.errors import ToolError
@@ -67,19 +68,25 @@ def compare_experts(
     """Measure every expert on every set; `general` is asked with the suffix of the first other expert."""
     suffix = next((one.card.suffix for one in experts.values() if one.card.form != "backbone"), "")
     measured: dict[str, dict[str, list[Measure]]] = {}
-    executors = {of: executor(of, data) for of in sets}
+    tools = scoring_tools(data)
+    executors = {of: tools.executor(of) for of in sets}
     for name, expert in experts.items():
         model = backbone.assemble(expert.upper_layers(backbone))
         own = suffix if expert.card.form == "backbone" else expert.card.suffix
         for of, rows in sets.items():
             tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS
-            evaluator = Evaluator(backbone, own, calculate, tokens, execute=executors[of])
+            evaluator = Evaluator(backbone, own, tools.calculate, tokens, execute=executors[of])
             on_done = counting(listeners[name], of.name, len(rows))
             measured.setdefault(of.name, {})[name] = evaluator.measures(model, rows, of.metric, on_done)
     return Comparison(tuple(experts), tuple(_lines(measured, sets)))
 
 
-def executor(of: Dataset, data: Path | None) -> Execute | None:
+def scoring_tools(data: Path | None) -> Tools:
+    """The service's own calculator and SQL tool."""
+    return Tools(calculate, partial(_executor, data=data))
+
+
+def _executor(of: Dataset, data: Path | None) -> Execute | None:
     """What executes queries on the set's database. Raises DatabaseError if that cannot be read."""
     if of.database is None:
         return None

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -16,13 +17,13 @@ from experts.config import BackboneConfig
 from experts.errors import DatasetError, UnknownExpert
 from experts.registry import Entry, Registry
 from experts.source import load_backbone
-from experts.training.datasets import Dataset, dataset, is_builtin
+from experts.training.datasets import SYNTHETIC_SQL, Dataset, dataset, is_builtin
+from experts.training.dev_sets import dev_sets
 from experts.training.encoding import Rows
-from experts.training.making import dev_rows, score_all
+from experts.training.making import score_all
 from experts.training.metrics import MetricName
 from experts.training.rows import TrainingRow, read_rows
-from orchestrator.cli.calculation import calculate
-from orchestrator.cli.comparison import compare_experts, named_experts
+from orchestrator.cli.comparison import compare_experts, named_experts, scoring_tools
 from orchestrator.cli.progress import progress_bars, progress_listener
 from orchestrator.cli.sheet import Sheet
 from orchestrator.errors import SettingsInvalidError
@@ -56,16 +57,18 @@ def evaluate(
         raise typer.BadParameter("--metric execution and --database go together")
     settings = read_settings()
     own = None if file is None or metric is None else _OwnRows(file, metric, database)
-    if compare is not None:
-        if names:
-            raise typer.BadParameter(f"--compare names all experts; what is {' '.join(names)!r} for?")
-        _compare(settings, compare.split(","), _compared_sets(settings, own, dataset_name or [], limit), output_format)
-    else:
-        if dataset_name:
-            raise typer.BadParameter("--dataset is for --compare; an expert's own dev sets are in its card")
-        if database:
-            raise typer.BadParameter("--metric execution is for --compare, e.g. --compare general,sql")
-        _score(settings, names or [], own, limit, output_format)
+    if compare is not None and names:
+        raise typer.BadParameter(f"--compare names all experts; what is {' '.join(names)!r} for?")
+    if compare is None and dataset_name:
+        raise typer.BadParameter("--dataset is for --compare; an expert's own dev sets are in its card")
+    if compare is None and database:
+        raise typer.BadParameter("--metric execution is for --compare, e.g. --compare general,sql")
+    with TemporaryDirectory() as directory:
+        chosen = _Chosen(settings, own, Path(directory), limit)
+        if compare is not None:
+            _compare(settings, compare.split(","), chosen.named(dataset_name or []), output_format)
+        else:
+            _score(settings, names or [], chosen, output_format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,43 @@ class _OwnRows:
         return {of: _sample(read_rows(self.file), self.file.stem, limit)}
 
 
-def _score(
-    settings: Settings, names: list[str], own: _OwnRows | None, limit: int | None, output_format: Format
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The rows that are scored; databases made for them are written to `scratch`."""
+
+    settings: Settings
+    own: _OwnRows | None
+    scratch: Path
+    limit: int | None
+
+    def of(self, entry: Entry) -> Rows:
+        """The user's own rows, or the sets that the expert's card names. Raises DatasetError."""
+        if self.own:
+            return self.own.of(entry.card.max_tokens, self.limit)
+        data = data_directory(self.settings)
+        names = [metric.dataset for metric in entry.card.metrics if is_builtin(metric.dataset)]
+        if not names:
+            name = entry.card.name
+            raise DatasetError(data, None, f"nothing in it is for {name!r}; score it with --file and --metric")
+        return dev_sets(names, data, self.scratch, self.limit)
+
+    def named(self, names: list[str]) -> Rows:
+        """The user's own rows, or the built-in sets of these names. Raises DatasetError."""
+        if (self.own is None) == (not names):
+            raise typer.BadParameter("--compare needs rows: --dataset NAME, or --file with --metric")
+        if self.own:
+            return self.own.of(None, self.limit)
+        if unknown := [name for name in names if not (is_builtin(name) and dataset(name).metric)]:
+            raise typer.BadParameter(f"no scored data set {unknown[0]!r}; score your own rows by --file and --metric")
+        is_made = set(names) == {SYNTHETIC_SQL.name}
+        data = Path() if is_made else data_directory(self.settings)
+        return dev_sets(names, data, self.scratch, self.limit)
+
+
+def _score(settings: Settings, names: list[str], rows: _Chosen, output_format: Format) -> None:
     registry = Registry(settings.experts_dir)
     chosen = [registry.get(name) for name in names] if names else registry.list()
-    if own:
-        sets = [own.of(entry.card.max_tokens, limit) for entry in chosen]
-    else:
-        data = data_directory(settings)
-        sets = [_dev_sets(entry, data, limit) for entry in chosen]
+    sets = [rows.of(entry) for entry in chosen]
     backbone = load_backbone(backbone_config(settings))
     scored: dict[str, tuple[Metric, ...]] = {}
     for entry, of in zip(chosen, sets, strict=True):
@@ -100,7 +130,8 @@ def _score(
             raise UnknownExpert(entry.card.name, tuple(other.card.name for other in registry.list()))
         expert = load_expert(entry.directory, backbone)
         with progress_bars(_bars(output_format)) as bars:
-            metrics = score_all(expert, backbone, of, calculate, progress_listener(bars, entry.card.name))
+            listener = progress_listener(bars, entry.card.name)
+            metrics = score_all(expert, backbone, of, scoring_tools(settings.data), listener)
         scored[entry.card.name] = metrics
         if output_format != "json":
             _print(metrics_sheet(entry.card.name, metrics), output_format)
@@ -121,18 +152,6 @@ def _compare(settings: Settings, names: list[str], sets: Rows, output_format: Fo
         _print(comparison.sheet(), output_format)
 
 
-def _compared_sets(settings: Settings, own: _OwnRows | None, names: list[str], limit: int | None) -> Rows:
-    if (own is None) == (not names):
-        raise typer.BadParameter("--compare needs rows: --dataset NAME, or --file with --metric")
-    if own:
-        return own.of(None, limit)
-    scored = [name for name in names if is_builtin(name) and dataset(name).metric]
-    if unknown := [name for name in names if name not in scored]:
-        raise typer.BadParameter(f"no scored data set {unknown[0]!r}; score your own rows by --file and --metric")
-    data = data_directory(settings)
-    return {dataset(name): dev_rows(data, name, limit) for name in scored}
-
-
 def _bars(output_format: Format) -> Console:
     """Progress must not stand in what a program reads."""
     return Console(highlight=False, stderr=output_format != "table")
@@ -143,13 +162,6 @@ def _print(sheet: Sheet, output_format: Format) -> None:
         typer.echo(sheet.markdown())
     else:
         Console(highlight=False).print(sheet.table())
-
-
-def _dev_sets(entry: Entry, data: Path, limit: int | None) -> Rows:
-    names = [metric.dataset for metric in entry.card.metrics if is_builtin(metric.dataset)]
-    if not names:
-        raise DatasetError(data, None, f"nothing in it is for {entry.card.name!r}; score it with --file and --metric")
-    return {dataset(name): dev_rows(data, name, limit) for name in names}
 
 
 def _sample(rows: list[TrainingRow], seed: str, limit: int | None) -> list[TrainingRow]:
@@ -169,12 +181,21 @@ def backbone_config(settings: Settings) -> BackboneConfig:
 
 
 def metrics_sheet(name: str, metrics: Sequence[Metric]) -> Sheet:
-    """A row for each data set."""
+    """A row for each data set, for classification with the rate of the most frequent label."""
+    is_classified = any(metric.majority is not None for metric in metrics)
     rows = [
         [
             *(metric.dataset, metric.metric, str(metric.num_rows), f"{metric.value:.3f}", f"{metric.general:.3f}"),
             f"{metric.difference_low:+.3f} to {metric.difference_high:+.3f}",
+            *(_beside_majority(metric) if is_classified else ()),
         ]
         for metric in metrics
     ]
-    return Sheet(("data set", "metric", "rows", name, "general", "difference (95 %)"), rows)
+    names = ("data set", "metric", "rows", name, "general", "difference (95 %)")
+    return Sheet((*names, *(("majority", "above it (95 %)") if is_classified else ())), rows)
+
+
+def _beside_majority(metric: Metric) -> tuple[str, str]:
+    if metric.majority is None or metric.majority_low is None or metric.majority_high is None:
+        return "", ""
+    return f"{metric.majority:.3f}", f"{metric.majority_low:+.3f} to {metric.majority_high:+.3f}"

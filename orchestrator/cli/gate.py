@@ -75,7 +75,7 @@ def train(
 
 async def _ask(settings: Settings, text: str, open_experts: OpenExperts) -> GateAnswer:
     if running := running_service(settings.data_dir):
-        async with ServiceClient.open(running) as client:
+        async with ServiceClient.open(settings, running) as client:
             return GateAnswer.model_validate(await client.request("POST", "/api/gate", {"text": text}))
     async with open_experts(settings) as experts:
         return await experts.gate(text)

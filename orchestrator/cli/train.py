@@ -22,7 +22,7 @@ from experts.training.making import Identity, Listener, Made, Surroundings, make
 from experts.training.recipes import RECIPES, Recipe
 from experts.training.rows import read_rows
 from experts.training.trainer import TrainerConfig, TrainingFiles
-from orchestrator.cli.calculation import calculate
+from orchestrator.cli.comparison import scoring_tools
 from orchestrator.cli.eval import backbone_config, data_directory, metrics_sheet
 from orchestrator.cli.losses import loss_table, show_losses
 from orchestrator.cli.progress import progress_bars, progress_listener
@@ -156,7 +156,7 @@ def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> Non
     backbone = load_backbone(backbone_config(work.settings))
     for recipe in chosen:
         config = replace(work.config, epochs=epochs or recipe.epochs)
-        _train(work, recipe.name, partial(make_builtin, recipe, backbone, data, config, calculate))
+        _train(work, recipe.name, partial(make_builtin, recipe, backbone, data, config, scoring_tools(data)))
 
 
 def _train_own(work: _Work, own: _Own, identity: Identity, limits: RowLimits) -> None:

@@ -81,6 +81,13 @@ def test_each_beats_general_on_its_dev_sets(name: str) -> None:
     assert metrics and all(metric.difference_low > 0 for metric in metrics)
 
 
+def test_classification_is_clearly_above_the_most_frequent_label() -> None:
+    metrics = [one for name in NAMES for one in ExpertCard.load(BUILTIN / name).metrics if one.metric == "label"]
+
+    assert {one.dataset for one in metrics} == {"cuad_clause_type", "legalbench_overruling", "medquad_qtype"}
+    assert all(one.majority_low is not None and one.majority_low > 0 for one in metrics)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_card_says_what_it_was_trained_on(name: str) -> None:
     card = ExpertCard.load(BUILTIN / name)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from experts.backbone import Backbone
 from experts.benchmark.tuning.method import EXPERTS, METHODS, Method
 from experts.training.datasets import Dataset, dataset
+from experts.training.dev_sets import dev_sets
 from experts.training.encoding import Rows, encode
-from experts.training.making import dev_rows
 from experts.training.recipes import RECIPES, Recipe
 from experts.training.row_maker import rows_within
 from experts.training.rows import TrainingRow, read_rows
@@ -90,8 +90,8 @@ def training_rows(backbone: Backbone, data: Path, recipe: Recipe, num_tokens: in
 
 
 def scored_rows(data: Path, recipe: Recipe) -> Rows:
-    """Dev rows of the recipe's data sets that have a metric."""
-    return {dataset(name): dev_rows(data, name) for name in recipe.sets if dataset(name).metric}
+    """Dev rows of the recipe's data sets that have a metric; none of them needs a database."""
+    return dev_sets((name for name in recipe.sets if dataset(name).metric), data, scratch=data)
 
 
 class OutcomeFiles:

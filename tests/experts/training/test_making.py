@@ -12,6 +12,7 @@ from experts.expert import Expert
 from experts.prompt import PromptParts
 from experts.training.datasets import SYNTHETIC, Dataset
 from experts.training.encoding import RowLimits
+from experts.training.evaluation import Tools
 from experts.training.making import Identity, Listener, Surroundings, make_builtin, make_expert, save, score_all
 from experts.training.rows import TrainingRow
 from experts.training.trainer import TrainerConfig, TrainingFiles
@@ -89,7 +90,7 @@ def test_several_sets_are_scored_together_too(backbone: Backbone) -> None:
     both = {BILLS: [row(1)], other: [row(2), row(3, "no")]}
 
     def scored(sets: dict[Dataset, list[TrainingRow]]) -> list[tuple[str, str, int]]:
-        metrics = score_all(expert, backbone, sets, str, QUIET)
+        metrics = score_all(expert, backbone, sets, Tools(str), QUIET)
         return [(metric.dataset, metric.metric, metric.num_rows) for metric in metrics]
 
     assert scored({BILLS: [row(1)]}) == [("bills", "exact_match", 1)]
@@ -99,18 +100,18 @@ def test_several_sets_are_scored_together_too(backbone: Backbone) -> None:
 def test_an_expert_that_is_there_made_with_the_same_is_not_made_again(backbone: Backbone, tmp_path: Path) -> None:
     data, directory, config = write_data(tmp_path / "data"), tmp_path / "law", TrainerConfig()
     law, again = TINY_RECIPES[0], TrainingFiles(resume=True, expert=directory)
-    first = make_builtin(law, backbone, data, config, str, QUIET, again)
+    first = make_builtin(law, backbone, data, config, Tools(str), QUIET, again)
     card = save(first.expert, first.rows, directory)
 
     with pytest.raises(AlreadyMade, match=f"is finished, version {card.version}"):
-        make_builtin(law, backbone, data, config, str, QUIET, again)
+        make_builtin(law, backbone, data, config, Tools(str), QUIET, again)
     for recipe, other in (
         (law, replace(config, seed=1)),
         (law, replace(config, rank=4)),
         (replace(law, suffix="Type:"), config),
         (replace(law, tool="calculator"), config),
     ):
-        make_builtin(recipe, backbone, data, other, str, QUIET, again)
-    make_builtin(law, backbone, data, config, str, QUIET, replace(again, resume=False))
+        make_builtin(recipe, backbone, data, other, Tools(str), QUIET, again)
+    make_builtin(law, backbone, data, config, Tools(str), QUIET, replace(again, resume=False))
     (data / "legalbench_overruling" / "train.jsonl").write_text('{"id": "x", "prompt": "More?", "response": "y"}')
-    make_builtin(law, backbone, data, config, str, QUIET, again)
+    make_builtin(law, backbone, data, config, Tools(str), QUIET, again)

@@ -92,7 +92,11 @@ def test_metrics_can_be_read_by_a_program(terminal: Terminal, folder: Path) -> N
     (figure,) = json.loads(output)["finance"]
     assert (code, figure["dataset"], figure["num_rows"]) == (0, "mine", 4)
     lines = terminal.ccoe("eval", *own, "--format", "markdown")[1].splitlines()
-    assert lines[0] == "| data set | metric | rows | finance | general | difference (95 %) |"
+    assert lines[0] == (
+        "| data set | metric | rows | finance | general | difference (95 %) | majority | above it (95 %) |"
+    )
+    assert figure["majority"] == 0.5
+    assert figure["majority_low"] <= figure["value"] - figure["majority"] <= figure["majority_high"]
     assert lines[2].startswith("| mine | label | 4 | ")
 
 
@@ -123,6 +127,14 @@ def test_queries_are_executed_on_the_database(terminal: Terminal, folder: Path) 
     assert code == 0, errors
     measures = [line["measure"] for line in json.loads(output)["lines"]]
     assert measures == ["execution", "query_match", "loss", "perplexity"]
+
+
+def test_the_projects_own_queries_are_executed_without_a_data_directory(terminal: Terminal) -> None:
+    arguments = ("--compare", "general,finance", "--dataset", "synthetic_sql", "--limit", "3", "--format", "json")
+    code, output, errors = terminal.ccoe("eval", *arguments)
+    assert code == 0, errors
+    execution, *_ = json.loads(output)["lines"]
+    assert (execution["dataset"], execution["measure"], execution["num_rows"]) == ("synthetic_sql", "execution", 3)
 
 
 @pytest.mark.parametrize(
