@@ -36,9 +36,9 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CCOE_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["valkey", "cluster", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["valkey", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cluster", "redis"))])
 def server(request: pytest.FixtureRequest, environment: None, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """The embedded Valkey, a cluster of one node, and in the long runs Debian's Redis too."""
+    """The embedded Valkey; in the long runs a cluster of one node and Debian's Redis too."""
     if request.param == "valkey":
         yield
         return
