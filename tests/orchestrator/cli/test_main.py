@@ -11,6 +11,8 @@ from tests.orchestrator.processes import ROOT, ccoe
 WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture", "comparison"} | {
     "expert_difference",
     "expert_exchange",
+    "gate_training",
+    "bench_tuning",
 }
 MODULES = sorted(path.stem for path in (ROOT / "orchestrator" / "cli").glob("*.py") if path.stem not in WITH_TORCH)
 
