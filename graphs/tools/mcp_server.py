@@ -21,6 +21,8 @@ Target = StdioServerParameters | AbstractAsyncContextManager[Any]
 
 CONNECT_SECONDS = 30.0
 """A program may have much to load before it answers."""
+_CLOSE_SECONDS = 10.0
+"""The client ends a program that does not end by itself; interrupted in that, it would wait for ever."""
 MAX_TOOLS = 1_000
 MAX_DESCRIPTION_CHARS = 1_000
 _CALL_ERRORS = (MCPError, InputRequiredRoundsExceededError, ValidationError, RuntimeError, OSError)
@@ -138,7 +140,7 @@ class McpServer:
         if holder is None:
             return
         self._leave.set()
-        _, late = await asyncio.wait({holder}, timeout=self.max_seconds)
+        _, late = await asyncio.wait({holder}, timeout=_CLOSE_SECONDS)
         if late:
             holder.cancel()
             await asyncio.wait({holder})

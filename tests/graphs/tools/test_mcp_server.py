@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from mcp import StdioServerParameters
 from graphs.errors import ToolError
 from graphs.tools.invocation import invoke
 from graphs.tools.mcp_server import McpServer, McpTool, streamable_http
+from tests.orchestrator.conditions import until
 
 SCRIPT = str(Path(__file__).parent / "mcp_example.py")
 
@@ -106,11 +108,18 @@ async def test_calls_at_once_share_the_connection() -> None:
 
 
 async def test_a_call_that_takes_too_long_is_not_sent_twice(tmp_path: Path) -> None:
+    began = time.monotonic()
     async with McpServer("example", program, max_seconds=2) as server:
         tool = next(tool for tool in await server.tools() if tool.name == "example.wait")
         with pytest.raises(ToolError, match="the call of wait failed"):
             await tool.call({"path": str(tmp_path / "calls")})
         assert (tmp_path / "calls").read_text() == "called\n"
+    assert time.monotonic() - began < 50, "closing has waited for the call, which takes a minute"
+
+
+async def is_reaped() -> bool:
+    """Whether the event loop has heard of the end of every program: one may be gone before it is waited for."""
+    return not any(thread.name.startswith("waitpid") for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("command", ["no-such-program", "true"])
@@ -118,6 +127,7 @@ async def test_a_program_that_is_no_server_is_an_error_with_its_name(command: st
     with pytest.raises(ToolError, match=r"example: MCP server: .*; see that it runs"):
         async with example(lambda: StdioServerParameters(command=command)):
             pass
+    await until(is_reaped, "the program is reaped")
 
 
 async def test_over_http_the_headers_go_along_and_a_server_that_comes_back_is_found() -> None:
