@@ -219,8 +219,10 @@ async def test_two_workers_share_a_queue_and_do_every_run_once(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)  # it has one of its own
 async def test_chaos_leaves_all_runs_right(tmp_path: Path) -> None:
     """200 runs of five steps; a worker is killed every 3 s, Valkey every 10 s."""
     outcome = await Chaos(tmp_path, 200).run()
     assert outcome.is_right, outcome
     assert outcome.num_killed_workers > 5
+    assert outcome.num_killed_valkeys > 1
