@@ -52,9 +52,10 @@ check: venv  ## lint, format, strict types, layers, sizes, exports
 test: check  ## check, then the tests without the long runs
 	$(RUN) pytest -m "not slow"
 
-test-all: check  ## check, then every test, the stores also on Debian's Redis
-	@command -v redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server) >/dev/null 2>&1 || \
-	  echo "no redis-server and no way to install it: its tests are left out" >&2
+test-all: check  ## check, then every test, also on Debian's Redis and PostgreSQL
+	@(command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb) >/dev/null 2>&1 || \
+	  (apt-get update -qq && apt-get install -y -qq redis-server postgresql) >/dev/null 2>&1 || \
+	  echo "redis-server or postgresql is missing and cannot be installed: its tests are left out" >&2
 	$(RUN) pytest
 
 chaos: venv  ## kill workers and Valkey; one table of what was lost or done twice

@@ -252,8 +252,8 @@ class Service:
             budget=run.limits,
             policy=self._settings.step_policy,
         )
-        if run.attempts > 1:
-            # what an earlier attempt has finished is in the memo; where its graph stood is of no use
+        if run.fence > 1:
+            # LangGraph would go on where the graph stood, and the recorder not hear of what the memo has
             await self.checkpointer.adelete_thread(run.id)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(

@@ -44,11 +44,12 @@ async def ended(service: Service, run: Run) -> tuple[Run, list[TraceEntry]]:
     return await service.runs.get(run.id), entries
 
 
-async def until_waiting(service: Service, run: Run) -> None:
+async def until_waiting(service: Service, run: Run, step: int = 1) -> None:
     """The run's step has begun to write."""
 
     async def has_token() -> bool:
-        return any(isinstance(entry.event, StepToken) for entry in await service.traces.read(run.id))
+        events = [entry.event for entry in await service.traces.read(run.id)]
+        return any(isinstance(event, StepToken) and event.step == step for event in events)
 
     await until(has_token, "the step writes")
 
@@ -176,8 +177,9 @@ async def test_a_cancelled_run_is_stopped_wherever_it_was_cancelled(service: Ser
 
 async def test_what_is_left_when_a_service_closes_goes_on_in_the_next(settings: Settings) -> None:
     async with Service.open(settings, open_scripted_experts) as service:
-        run = await service.submit("a task", A_STEP_THAT_WAITS)
-        await until_waiting(service, run)
+        steps = [{"id": 1, "text": "say 48", "expert": "math"}, {**A_STEP_THAT_WAITS[0], "id": 2, "depends_on": [1]}]
+        run = await service.submit("a task", steps)
+        await until_waiting(service, run, step=2)
         await service.stop_runs()
         with pytest.raises(ServiceStoppingError):
             await service.submit("another task")
@@ -189,6 +191,7 @@ async def test_what_is_left_when_a_service_closes_goes_on_in_the_next(settings: 
         async with asyncio.timeout(10):
             kept = await service.wait(run.id)
         assert (kept.status, kept.worker, kept.fence) == (RunStatus.SUCCESS, service.worker_id, 2)
+        assert set(kept.timings.steps) == {1, 2}  # what the first one has finished counts too
 
 
 async def test_a_private_service_executes_its_own_runs_and_no_others(settings: Settings, service: Service) -> None:

@@ -37,7 +37,8 @@ BINARIES = [Path(found).parent for name in ("initdb",) if (found := shutil.which
 def cluster() -> Generator[str]:
     """A PostgreSQL of the test's own on a socket; the URL of its database but for the role."""
     if not BINARIES or not (BINARIES[0] / "initdb").exists():
-        pytest.skip("there is no PostgreSQL; apt-get install postgresql")
+        reason = "there is no PostgreSQL; apt-get install postgresql"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="ccoe-pg-") as folder:
         user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
         if user:
@@ -65,6 +66,7 @@ def tool(cluster: str) -> SqlTool:
     return SqlTool(open_database(cluster.format(role="reader"), "the test"), max_seconds=2.0)
 
 
+@pytest.mark.slow
 async def test_the_schema_is_read_with_keys_and_kinds(tool: SqlTool, cluster: str) -> None:
     with open_database(cluster.format(role="reader"), "the test").reading(5.0) as reading:
         schema = reading.schema()
@@ -75,6 +77,7 @@ async def test_the_schema_is_read_with_keys_and_kinds(tool: SqlTool, cluster: st
     assert tool.recognises("What is the price of the Quest 300?") is True
 
 
+@pytest.mark.slow
 async def test_a_query_of_the_grammar_is_answered(tool: SqlTool) -> None:
     step = "What is the price of the Quest 300?"
     query = "SELECT price FROM bikes WHERE model = 'Quest 300'"
@@ -84,6 +87,7 @@ async def test_a_query_of_the_grammar_is_answered(tool: SqlTool) -> None:
     assert result.data["rows"] == [["Nomad", 0.5, None, "(1 bytes)"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -105,18 +109,21 @@ async def test_an_attack_is_refused_and_changes_nothing(query: str, tool: SqlToo
     assert tool.rows("SELECT count(*) FROM bikes") == [[2]]
 
 
+@pytest.mark.slow
 async def test_what_a_read_only_transaction_still_makes_is_rolled_back(tool: SqlTool) -> None:
     """PostgreSQL 15 lets it make large objects."""
     tool.rows("SELECT lo_creat(-1)")
     assert tool.rows("SELECT count(*) FROM pg_largeobject_metadata") == [[0]]
 
 
+@pytest.mark.slow
 async def test_a_query_without_end_is_stopped(cluster: str) -> None:
     tool = SqlTool(open_database(cluster.format(role="reader"), "the test"), max_seconds=0.5)
     with pytest.raises(ToolError, match=r"longer than 0\.5 s"):
         await tool.call({"query": "SELECT pg_sleep(60)"})
 
 
+@pytest.mark.slow
 async def test_a_superuser_is_refused(cluster: str) -> None:
     with pytest.raises(DatabaseError, match="its role is a superuser"):
         open_database(cluster.format(role="owner"), "the test")
