@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from graphs.errors import RunStopped
 from graphs.events import EventSink
-from graphs.workflow import RunOutcome
+from graphs.run import RunOutcome
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.errors import (
     LeaseLostError,

@@ -6,27 +6,21 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.errors import InvalidPlan
 from graphs.events import EventSink
 from graphs.limits import Limits
-from graphs.plan import Plan
-from graphs.planner import PLANNER
 from graphs.protocols import Tool
+from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
-from graphs.validation import parse_plan, unknown_experts
-from graphs.workflow import RunOutcome, check_task, run_task
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
-from orchestrator.continuation import Continuation, forked, resumed
-from orchestrator.errors import RedisUnavailableError, RunRefusedError, ServiceStoppingError
+from orchestrator.errors import RedisUnavailableError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
 from orchestrator.expert_audit import ExpertAudit
@@ -37,7 +31,8 @@ from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import redis_connection, redis_errors, redis_url
-from orchestrator.run import AT_ONCE, Run, Scheduling, new_run_id
+from orchestrator.run import AT_ONCE, Run, Scheduling
+from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
@@ -85,10 +80,10 @@ class Service:
         self._settings = settings
         self._redis = redis
         self._tools = tools
-        self._is_private = is_private
         self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
+        self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
 
     @classmethod
     @asynccontextmanager
@@ -123,47 +118,16 @@ class Service:
     async def submit(
         self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
     ) -> Run:
-        """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
-
-        `limits` can only lower what the settings allow any run.
-
-        Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
-        """
-        if task is None and plan is None:
-            raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
-        parsed = None if plan is None else self._parse(plan)
-        if task is None:
-            assert parsed is not None
-            task = " ".join(step.text for step in parsed.steps)
-        check_task(task, self._settings.max_task_chars)
-        allowed = self._settings.limits
-        run = self._new_run(
-            task=task,
-            plan=parsed,
-            is_plan_given=parsed is not None,
-            limits=allowed.capped(limits) if limits else allowed,
-        )
-        return await self._accept(run, scheduling)
+        """Start a run; see RunIntake.submit."""
+        return await self._intake.submit(task, plan, scheduling, limits)
 
     async def resume(self, run_id: str) -> Run:
-        """A new run that keeps what an ended one has finished, and does the rest.
-
-        Raises RunNotFoundError, RunNotResumableError, ServiceStoppingError.
-        """
-        run = await self.runs.get(run_id)
-        return await self._continue(run, resumed(run, await self.runs.memo(run_id)))
+        """Start a run that goes on from an ended one; see RunIntake.resume."""
+        return await self._intake.resume(run_id)
 
     async def fork(self, run_id: str, step: int, edits: Mapping[str, str]) -> Run:
-        """A new run that keeps what an ended one has finished without the step, which is edited and done anew.
-
-        Raises RunNotFoundError, RunNotResumableError, RunRefusedError, InvalidPlan, ServiceStoppingError.
-        """
-        run = await self.runs.get(run_id)
-        try:
-            continuation = forked(run, await self.runs.memo(run_id), step, edits)
-        except ValueError as error:
-            raise InvalidPlan((str(error),)) from error
-        return await self._continue(run, continuation)
+        """Start a run that differs from an ended one from a step on; see RunIntake.fork."""
+        return await self._intake.fork(run_id, step, edits)
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
@@ -199,50 +163,6 @@ class Service:
         """Hand the runs of this process back to the queue, because it ends."""
         await self._worker.close()
 
-    def _new_run(self, **fields: Any) -> Run:
-        now = datetime.now(UTC)
-        attempts = 1 if self._is_private else self._settings.max_attempts
-        return Run(id=new_run_id(now), tenant=self._settings.tenant, created=now, max_attempts=attempts, **fields)
-
-    async def _continue(self, earlier: Run, continuation: Continuation) -> Run:
-        plan = continuation.plan
-        if plan and (faults := unknown_experts(plan.steps, self._expert_names)):
-            raise InvalidPlan(faults)
-        run = self._new_run(
-            task=earlier.task,
-            plan=plan,
-            is_plan_given=earlier.is_plan_given,
-            limits=earlier.limits,
-            resumed_from=earlier.id,
-        )
-        scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
-        return await self._accept(run, scheduling, continuation.memo)
-
-    @property
-    def _expert_names(self) -> set[str]:
-        return {profile.name for profile in self.experts.profiles()} - {PLANNER}
-
-    async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
-        if self._worker.is_closed:
-            raise ServiceStoppingError
-        run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
-        await self.runs.create(run, memo)
-        run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)
-        if run_id != run.id:
-            await self.runs.drop(run.id)
-            return _repeated(run, await self.runs.get(run_id))
-        await self.runs.keep(run.id)
-        if lease is not None:
-            self._worker.begin(lease)
-        return run
-
-    def _parse(self, plan: object) -> Plan:
-        parsed = parse_plan(plan, self._expert_names)
-        if len(parsed.steps) > self._settings.max_steps:
-            reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
-            raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")
-        return parsed
-
     async def _perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
         run = claimed.run
         limits = Limits(
@@ -273,12 +193,3 @@ class Service:
             await self._queue.leave()
         except RedisUnavailableError as error:
             _LOG.warning("%s", error)
-
-
-def _repeated(run: Run, earlier: Run) -> Run:
-    """The run that the same request has made. Raises RunRefusedError if it was another request."""
-    is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
-    if earlier.task != run.task or not is_same_plan:
-        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task or plan"
-        raise RunRefusedError(reason, "send a new key with a new request")
-    return earlier

@@ -12,8 +12,8 @@ from graphs.benchmark.simulated_experts import NoSink, SimulatedExperts
 from graphs.compile import compile_plan
 from graphs.events import Planned
 from graphs.joiner import Joiner
+from graphs.run import run_task
 from graphs.step_runner import StepRunner
-from graphs.workflow import run_task
 
 TASK = "A task of many steps."
 SIZES = (5, 12, 25, 50, 100, 200)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from experts.gating.classifier import Classifier, GateCard, GateFigure
 from experts.registry import GATE_FILE, Registry
-from graphs.workflow import check_task
+from graphs.run import check_task
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.sheet import Sheet
 from orchestrator.data_directory import running_service

@@ -9,7 +9,7 @@ from graphs.events import StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.policies import Quorum, Retry, StepPolicy
-from graphs.workflow import RunOutcome, run_task
+from graphs.run import RunOutcome, run_task
 from tests.graphs.scripted_client import EventList
 from tests.graphs.timed_experts import NEVER, TimedExperts, Try
 from tests.graphs.virtual_time import now, run_virtually

@@ -9,8 +9,8 @@ from graphs.errors import BudgetExhausted
 from graphs.events import StepToken
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
+from graphs.run import RunOutcome, run_task
 from graphs.tools.calculator import Calculator
-from graphs.workflow import RunOutcome, run_task
 from tests.graphs.scripted_client import EventList, ScriptedClient
 from tests.graphs.timed_experts import NEVER, TimedExperts, Try
 from tests.graphs.virtual_time import now, run_virtually

@@ -14,9 +14,9 @@ from graphs.events import StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.protocols import StepKey
+from graphs.run import RunOutcome, run_task
 from graphs.state import Results
 from graphs.step_runner import Commit
-from graphs.workflow import RunOutcome, run_task
 from tests.graphs.paused_graph import Paused, no_answer, plan_of
 from tests.graphs.random_runs import Scenario, scenarios
 from tests.graphs.run_model import Expected, expected

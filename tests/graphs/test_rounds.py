@@ -13,11 +13,11 @@ from graphs.joiner import INSTRUCTION
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.protocols import GREEDY, Constraint, Generated, Prompt, Sampling, Tool
+from graphs.run import RunOutcome, run_task
 from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
-from graphs.workflow import RunOutcome, run_task
 from tests.graphs.scripted_client import EventList, ScriptedClient
-from tests.graphs.test_workflow import ANSWERS, COUNT, TASK
+from tests.graphs.test_run import ANSWERS, COUNT, TASK
 
 MULTIPLY = "Multiply #1 by 12."
 GOOD = [(COUNT, "sql"), (MULTIPLY, "math")]

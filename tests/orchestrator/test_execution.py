@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from graphs.budget import Budget
 from graphs.events import EventSink, StepToken
-from graphs.workflow import RunOutcome
+from graphs.run import RunOutcome
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.events import RunFinished
 from orchestrator.execution import Execution

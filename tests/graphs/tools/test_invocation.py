@@ -10,9 +10,9 @@ import pytest
 from graphs.errors import ToolError
 from graphs.plan import Plan, Step
 from graphs.protocols import ExpertProfile, Tool, ToolResult
+from graphs.run import run_task
 from graphs.tools.calculator import Calculator
 from graphs.tools.invocation import MAX_DATA_CHARS, MAX_RESULT_CHARS, JsonTool, argument_faults, invoke, object_schema
-from graphs.workflow import run_task
 from tests.graphs.grammar_proof import accepts_json
 from tests.graphs.scripted_client import EventList, ScriptedClient
 

@@ -10,9 +10,9 @@ from graphs.joiner import INSTRUCTION
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.protocols import Prompt, Tool
+from graphs.run import run_task
 from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
-from graphs.workflow import run_task
 from tests.graphs.scripted_client import EventList, ScriptedClient
 
 TASK = "How many books did Omar Haddad borrow? Multiply that number by 12."
