@@ -11,6 +11,7 @@ from experts.training.datasets import dataset
 from experts.training.recipes import RECIPES
 
 _MAJORITY = ("majority", "above it, 95 % interval")
+_FORMS = {"tables": "with its tables", "databases": "asked of a database"}
 DOCUMENT = Path(__file__).parent.parent / "docs" / "experts.md"
 
 
@@ -71,7 +72,7 @@ def gate_table(figures: Iterable[GateFigure]) -> str:
         (
             f"`{one.expert}`" if one.expert != "domains" else "all five domains",
             one.dataset if one.dataset.startswith("all") else f"`{one.dataset}`",
-            "with its tables" if one.form == "tables" else "",
+            _FORMS.get(one.form, ""),
             str(one.num_rows),
             f"{one.num_right / one.num_rows:.3f}",
             f"{one.low:.3f} to {one.high:.3f}",

@@ -1,7 +1,7 @@
 """Fits a gate: logistic regression on mean activations, its temperature and threshold by cross-validation."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,9 @@ class GateFittingConfig:
     num_folds: int = 5
     penalties: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     """Of the squared weights; the one with the lowest held-out loss is taken."""
-    max_taken: float = 0.02
-    """Part of the held-out texts for `general` that domain experts may take: half and less of what is aimed at, because
-    questions of other sets are taken more often."""
+    max_taken: float = 0.03
+    """Part of the held-out texts for `general` that domain experts may take, of the set of which they take most: half
+    and less of what is aimed at, because questions of other sets are taken more often."""
     max_iterations: int = 100
     seed: int = 0
 
@@ -61,7 +61,8 @@ def fit_gate(means: Tensor, texts: Sequence[GateText], card: GateCard, config: G
         "max_taken": config.max_taken,
         "seed": config.seed,
     }
-    threshold = _threshold(torch.softmax(logits / temperature, dim=-1), labels, config)
+    probabilities = torch.softmax(logits / temperature, dim=-1)
+    threshold = max(_threshold(probabilities[chosen], config) for chosen in _general_sets(texts))
     calibrated = card.model_copy(update={"temperature": temperature, "threshold": threshold, "training": training})
 
     def classifier(weights: Tensor) -> Classifier:
@@ -142,11 +143,18 @@ def _temperature(logits: Tensor, labels: Tensor, config: GateFittingConfig) -> f
     return float(log_temperature.detach().exp())
 
 
-def _threshold(probabilities: Tensor, labels: Tensor, config: GateFittingConfig) -> float:
-    """The lowest score under which no more than `max_taken` of the texts for `general` come to a domain expert."""
-    general = probabilities.shape[1] - 1
-    others = probabilities[labels == general]
+def _general_sets(texts: Sequence[GateText]) -> Iterator[list[int]]:
+    """The texts for `general` of each set, by their indices."""
+    for name in sorted({one.dataset for one in texts if one.expert == GENERAL}):
+        yield [i for i, one in enumerate(texts) if (one.dataset, one.expert) == (name, GENERAL)]
+
+
+def _threshold(others: Tensor, config: GateFittingConfig) -> float:
+    """The lowest score under which no more than `max_taken` of these texts for `general` come to a domain expert.
+
+    `others`: their probabilities, `[num_texts, num_classes]`, `general` last.
+    """
     best, chosen = others.max(dim=1)
-    taken = torch.where(chosen == general, 0.0, best).sort(descending=True).values
+    taken = torch.where(chosen == others.shape[1] - 1, 0.0, best).sort(descending=True).values
     allowed = int(config.max_taken * len(taken))
     return float(taken[allowed]) + 1e-6 if allowed < len(taken) else 0.0

@@ -4,18 +4,19 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from experts.gating.classifier import GENERAL
 from experts.training.datasets import SYNTHETIC
 from experts.training.recipes import RECIPES
 from experts.training.row_maker import RowMaker, asked
 from experts.training.rows import TrainingRow, read_json_lines, read_rows
-from experts.training.synthesis.everyday import everyday_text
+from experts.training.synthesis.everyday import Kind, general_text
 from experts.training.synthesis.tasks import Calculate, compose
 
-TextForm = Literal["text", "tables", "prompt", "asked"]
-"""A row's own text; the tables before a question about them; the whole prompt of its set; as people would ask."""
+TextForm = Literal["text", "tables", "prompt", "asked", "databases"]
+"""A row's own text; the tables before a question about them; the whole prompt of its set; as people would ask; the own
+text of a question that was collected to be asked of a database."""
 
 _FIXED_WORDS = {
     "django": "Write one line of Python: ",
@@ -39,7 +40,7 @@ _MORE = 4
 """Times as many rows of these: questions about a table that is not named, and about the world, look alike."""
 _ASKED_OF_DATABASES = ("break-low-SPIDER", "break-low-ATIS", "break-low-GEO")
 """Beginnings of the ids of questions that were collected to be asked of databases: nobody can say that they are for
-`general`, so they are not trained on."""
+`general`, so they are not trained on, and measured apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ DEV_SETS = (
     DevSet("sql_geography", "sql", "text", counts=False),
     DevSet("sql_geography", "sql", "tables", counts=False),
     *(DevSet(name, GENERAL) for name in (*_GENERAL_SETS, "hotpot_comparison", "parallelqa")),
+    DevSet("plan_break_low", GENERAL, "databases", counts=False),
 )
 
 
@@ -88,14 +90,16 @@ def training_texts(data: Path, calculate: Calculate, seed: int, num_rows: int = 
         for index, row in enumerate(row for row in rows[:number] if not row.id.startswith(_ASKED_OF_DATABASES)):
             texts += _forms(name, row, expert, _MORE_FORMS[index % len(_MORE_FORMS)], rng)
     maker = RowMaker.load(data, _no_count, calculate, f"gate-{seed}")
-    return texts + list(_made(maker, num_rows))
+    return texts + list(_made(maker, seed, num_rows))
 
 
 def dev_texts(data: Path, of: DevSet) -> list[GateText]:
     """A seeded sample of a set's dev rows, without those whose prompt stands in its train. Raises DatasetError."""
     folder, rng = data / of.name, random.Random(of.name)
     if of.expert == GENERAL:  # questions alone: some of these sets have no steps to read
-        rows = [raw for _, raw in read_json_lines(folder / "dev.jsonl")]
+        is_wanted = of.form == "databases"
+        lines = (raw for _, raw in read_json_lines(folder / "dev.jsonl"))
+        rows = [raw for raw in lines if str(raw["id"]).startswith(_ASKED_OF_DATABASES) == is_wanted]
         drawn = rng.sample(rows, min(_NUM_DEV_ROWS, len(rows)))
         return [GateText(of.name, str(raw["id"]), of.form, str(raw["question"]), GENERAL) for raw in drawn]
     seen = {_prompt(row) for row in read_rows(folder / "train.jsonl")}
@@ -136,14 +140,15 @@ def _tables(row: TrainingRow) -> str:
     return "" if tables == row.parts.context else tables
 
 
-def _made(maker: RowMaker, num_rows: int) -> Iterator[GateText]:
-    """Steps of so many composed tasks, as a planner would write them, and as many everyday requests."""
-    rng = random.Random(f"everyday-{maker.rng.random()}")
+def _made(maker: RowMaker, seed: int, num_rows: int) -> Iterator[GateText]:
+    """Steps of so many composed tasks, as a planner would write them, and as many requests of both general kinds."""
     for number in range(num_rows):
         for index, piece in enumerate(compose(maker.rng, maker.world).steps, 1):
             yield GateText(SYNTHETIC.name, f"composed-{number}-{index}", "text", piece.step, piece.expert)
-    for number in range(num_rows):
-        yield GateText(SYNTHETIC.name, f"everyday-{number}", "text", everyday_text(rng), GENERAL)
+    for kind in get_args(Kind):
+        rng = random.Random(f"gate-{seed}-{kind}")
+        for number in range(num_rows):
+            yield GateText(SYNTHETIC.name, f"{kind}-{number}", "text", general_text(kind, rng), GENERAL)
 
 
 def _no_count(row: TrainingRow) -> int:

@@ -64,6 +64,21 @@ def test_the_threshold_bounds_what_is_taken_of_texts_for_general() -> None:
     assert taken[0.5] > taken[0.02] > 0
 
 
+def test_easy_texts_for_general_do_not_hide_a_set_of_which_much_is_taken() -> None:
+    """The bound holds for each set: one of easy texts beside a hard one lowers no threshold."""
+    means, texts = made_up(300, spread=0.8)
+    easy = [GateText("easy", f"easy-{i}", "text", f"easy {i}", GENERAL) for i in range(400)]
+    corner = torch.eye(3, 8)[2] * torch.logspace(-2, 2, 8) + 50
+    both = fit_gate(torch.cat([means, corner.expand(400, 8)]), [*texts, *easy], CARD, CONFIG)
+
+    found = [one for _, indices in both.folds for one in indices if one < len(texts)]
+    scores = unseen(both, torch.cat([means, corner.expand(400, 8)]))
+    hard = [scores[i] for i in found if texts[i].expert == GENERAL]
+    best = [max(one.items(), key=lambda item: item[1]) for one in hard]
+    taken = sum(name != GENERAL and score >= both.classifier.card.threshold for name, score in best)
+    assert taken <= CONFIG.max_taken * len(hard)
+
+
 def test_scores_are_as_sure_as_they_are_right() -> None:
     """The temperature's purpose: the mean highest score is the rate of right ones."""
     means, texts = made_up(300, spread=0.8)

@@ -41,6 +41,20 @@ def test_a_question_about_tables_is_asked_alone_and_with_them(tmp_path: Path) ->
     assert [one.text for one in dev_texts(tmp_path, whole)] == ["t(a, b)\nWhich a?"]
 
 
+def test_questions_that_were_collected_for_databases_are_measured_apart(tmp_path: Path) -> None:
+    (tmp_path / "plan_break_low").mkdir()
+    rows = [
+        {"id": "break-low-SPIDER_1", "question": "Which shops?"},
+        {"id": "break-low-DROP_1", "question": "Who won?"},
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "plan_break_low" / "dev.jsonl").write_text(lines, encoding="utf-8")
+
+    counted, apart = DevSet("plan_break_low", GENERAL), DevSet("plan_break_low", GENERAL, "databases", counts=False)
+    assert [one.text for one in dev_texts(tmp_path, counted)] == ["Who won?"]
+    assert [one.text for one in dev_texts(tmp_path, apart)] == ["Which shops?"]
+
+
 def test_a_dev_row_that_also_stands_in_train_is_left_out(tmp_path: Path) -> None:
     write_set(
         tmp_path, "django", [row("Write one line of Python: a")], [row(f"Write one line of Python: {c}") for c in "ab"]
