@@ -80,6 +80,8 @@ class StepResult(BaseModel):
     confidence: float = 1.0
     """exp of the mean log-probability of what the expert wrote."""
     warnings: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    """Where in the user's files it stands."""
     error: str | None = None
     error_kind: ErrorKind | None = None
     num_prompt_tokens: int = 0

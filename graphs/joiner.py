@@ -15,7 +15,6 @@ from graphs.numbers import foreign_numbers, written_numbers
 from graphs.protocols import Constraint, ExpertClient, Prompt, StepInput
 from graphs.state import Results
 from graphs.step_runner import filled_text
-from graphs.tools.search import SEARCH, citations
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
@@ -159,9 +158,9 @@ class Joiner:
 
 
 def _sources(answer: str, results: Results) -> str:
-    """A line with the places of the passages that searches found and the answer does not cite itself."""
-    searched = (result.result for _, result in sorted(results.items()) if result.tool == SEARCH)
-    found = dict.fromkeys(place for result in searched for place in citations(result) if place not in answer)
+    """A line with the places in the user's files that results come from and the answer does not cite itself."""
+    places = (place for _, result in sorted(results.items()) for place in result.sources)
+    found = dict.fromkeys(place for place in places if place not in answer)
     return f"\nSources: {', '.join(found)}" if found else ""
 
 

@@ -128,6 +128,8 @@ class ToolResult:
     text: str
     data: Any = None
     warnings: tuple[str, ...] = field(default=())
+    sources: tuple[str, ...] = ()
+    """Where in the user's files it stands, as the answer cites it."""
 
 
 class Tool(Protocol):

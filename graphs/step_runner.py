@@ -196,6 +196,7 @@ class StepRunner:
             call=call,
             tool=tool.name,
             warnings=computed.warnings,
+            sources=computed.sources,
         )
 
 

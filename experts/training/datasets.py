@@ -32,10 +32,19 @@ SYNTHETIC_SQL = Dataset(
     "the ccoe authors",
     num_scored_rows=200,
 )
+SYNTHETIC_NOTES = Dataset(
+    "synthetic_notes",
+    "made by experts.training.synthesis, seeded; things, words and sentences that no training row has",
+    "Apache-2.0",
+    "exact_match",
+    "the ccoe authors",
+    num_scored_rows=200,
+)
 
 _ALL = (
     SYNTHETIC,
     SYNTHETIC_SQL,
+    SYNTHETIC_NOTES,
     Dataset("conala", "CoNaLa, neulab/conala", "MIT", "exact_match", "Yin et al. 2018; text from Stack Overflow"),
     Dataset("django", "odashi/ase15-django-dataset", "MIT", "exact_match", "Oda et al. 2015; lines of Django, BSD-3"),
     Dataset("nl2bash", "TellinaTool/nl2bash, data", "MIT", "exact_match", "Lin et al. 2018", 40, 500),

@@ -28,7 +28,7 @@ _FIXED_WORDS = {
 """What stands before a row's own text, options included. A gate that learned these would know the sets, not the
 domains."""
 _GENERAL_SETS = ("plan_strategyqa", "plan_2wiki", "plan_break_high", "plan_break_low")
-DOMAINS = {recipe.name: tuple(recipe.sets) for recipe in RECIPES if recipe.name != "planner"}
+DOMAINS = {recipe.name: tuple(recipe.sets) for recipe in RECIPES if recipe.sets and recipe.name != "planner"}
 """The experts that a gate knows, and their sets."""
 NUM_ROWS = 150
 """Of each set, drawn by the seed."""

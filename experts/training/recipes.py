@@ -80,4 +80,16 @@ RECIPES = (
         {"medquad_qtype": 50000, "medquad": 10000},
         gate=GateRules(keywords=("medical", "symptoms", "patients", "disease", "treatment", "syndrome"), patterns=()),
     ),
+    Recipe(
+        "reader",
+        "Questions that the user's own files answer; answers with words of a passage.",
+        "Answer from the passages:",
+        {},
+        synthetic_tokens=150000,
+        scored_sets=("synthetic_notes",),
+        epochs=3,
+        tool="search",
+        max_tokens=40,
+        gate=GateRules(keywords=("notes", "files", "documents", "handbook", "manual"), patterns=()),
+    ),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from experts.prompt import PromptInput, PromptParts
 from experts.training.recipes import Recipe
 from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
+from experts.training.synthesis.notes import Notes, reading_parts
 from experts.training.synthesis.queries import draw_query
 from experts.training.synthesis.questions import Question, Questions
 from experts.training.synthesis.stories import story
@@ -56,6 +57,7 @@ class RowMaker:
     data: Path
     world: World
     questions: Questions
+    notes: Notes
     count_tokens: Callable[[TrainingRow], int]
     rng: random.Random
 
@@ -66,7 +68,7 @@ class RowMaker:
         """Read what the composed tasks are about. Raises DatasetError."""
         rng = random.Random(seed)
         world = World(Vocabulary.load(), _topics(data, rng), calculate)
-        return cls(data, world, Questions.load("questions"), count_tokens, rng)
+        return cls(data, world, Questions.load("questions"), Notes.load("notes"), count_tokens, rng)
 
     def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
         """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
@@ -102,6 +104,8 @@ class RowMaker:
         return rows
 
     def _made(self, expert: str, identifier: str) -> list[TrainingRow]:
+        if expert == "reader":
+            return [self._reading_row(identifier)]
         if expert == "sql" and self.rng.random() < _ASKED_ALONE:
             return [self._query_row(identifier)]
         if expert == "math" and self.rng.random() < 0.75:
@@ -122,6 +126,14 @@ class RowMaker:
             text = rng.choice((f"{asked.text} {other}", f"{other} {asked.text}"))
         parts = PromptParts(text or asked.text, step=asked.text if text else "", context=asked.tables)
         return TrainingRow(identifier, parts, (asked.query,), asked.query)
+
+    def _reading_row(self, identifier: str) -> TrainingRow:
+        """A question over invented notes; some stand beside another one, as one step of a task."""
+        reading, rng, task = self.notes.ask(self.rng), self.rng, ""
+        if rng.random() < _IN_TASK:
+            other = story(rng, self.world.vocabulary).said
+            task = rng.choice((f"{reading.question} {other}", f"{other} {reading.question}"))
+        return TrainingRow(identifier, reading_parts(reading, task), (reading.answer,), reading.answer)
 
     def _question(self) -> Question:
         rng = self.rng

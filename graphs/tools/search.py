@@ -1,20 +1,32 @@
 """Search: passages of the user's own files, each with the place it comes from."""
 
 import asyncio
+import json
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from graphs.errors import ToolError
-from graphs.protocols import ToolResult
+from graphs.protocols import Constraint, ToolResult
 from graphs.tools.invocation import MAX_RESULT_CHARS, JsonTool, object_schema
 from graphs.tools.passage_index import Embed, Found, PassageIndex
 
 SEARCH = "search"
 MAX_PASSAGES = 10
-_CITATION = re.compile(r"^(\[[^\[\]\n]+:p?\d+\]) ", re.MULTILINE)
+MAX_ANSWER_CHARS = 80
+"""Of an answer that an expert takes from a passage."""
+NOT_FOUND = "not found"
+"""What an expert writes where no passage has the answer."""
+_MOSTLY = 0.7
+_STEM_CHARS = 5
+_EMPTY_WORDS = frozenset(
+    "a an the of to in on at by for from with is are was were be do does did has have had can what which who whom "
+    "whose when where why how many much long old and or it its that this there per each one".split()
+)
+_CHUNK = re.compile(r"\w+(?:[.,:]\d+)*|\s+|[^\w\s]")
+"""Words; a number is one, a time too: a part of it would be another number."""
 _ARGUMENTS = object_schema(
     {
         "query": {"type": "string", "minLength": 1, "description": "words of what is looked for"},
@@ -25,7 +37,10 @@ _ARGUMENTS = object_schema(
 
 
 class SearchTool(JsonTool):
-    """Finds passages in an index that `ccoe index` has made."""
+    """Finds passages in an index that `ccoe index` has made.
+
+    An expert with this tool is shown the passages that fit its step, and answers with words of one of them.
+    """
 
     def __init__(
         self,
@@ -48,8 +63,41 @@ class SearchTool(JsonTool):
         found = await asyncio.to_thread(self._search, str(arguments["query"]), k)
         if not found:
             raise ToolError(self.name, "no passage fits", "ask in other words, or index the folder: ccoe index FOLDER")
-        passages = [{**asdict(one), "citation": one.citation} for one in found]
-        return ToolResult(_as_text(found), {"passages": passages})
+        return _found_at(_as_text(found), found)
+
+    def recognises(self, text: str) -> bool | None:
+        """Whether one passage has nearly all that the text speaks of; False if no file is indexed."""
+        wanted = _stems(text)
+        try:
+            found = self._index.search(text, 1) if wanted and self._index.path.exists() else []
+        except sqlite3.Error:
+            return False
+        known = [_stems(f"{one.name} {one.heading} {one.text}") for one in found]
+        share = max((len(wanted & stems) / len(wanted) for stems in known), default=0.0)
+        return True if share >= _MOSTLY else None if share > 0 else False
+
+    def context(self, step: str) -> str:
+        """The passages that fit the step."""
+        return f"Passages:\n{_as_text(self._search(step, self._num_passages))}"
+
+    def constraint(self, step: str) -> Constraint:
+        """A Lark grammar: whole words of one passage in their order, or that it was not found."""
+        texts = [json.dumps({"substring_chunks": _CHUNK.findall(one)}) for one in self._texts(step)]
+        spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
+        words = [f"A{k}: P{k} & /\\w(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
+        options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
+        return Constraint("lark", "\n".join([f"start: {options}", *words, *spans]))
+
+    async def run(self, call: str, step: str) -> ToolResult:
+        """The answer that an expert took from a passage, with the place of that. Raises ToolError."""
+        found = await asyncio.to_thread(self._search, step, self._num_passages)
+        holding = next((one for one in found if call in " ".join(one.text.split())), None)
+        if call == NOT_FOUND or holding is None:
+            raise ToolError(self.name, "no passage has the answer", "ask in other words, or index the file that has it")
+        return _found_at(call, [holding])
+
+    def _texts(self, step: str) -> list[str]:
+        return [" ".join(one.text.split()) for one in self._search(step, self._num_passages)]
 
     def _search(self, query: str, k: int) -> list[Found]:
         if not self._index.path.exists():
@@ -62,12 +110,17 @@ class SearchTool(JsonTool):
             raise ToolError(self.name, f"the index cannot be read ({error})", "make it anew: ccoe index") from error
 
 
-def citations(result: str) -> list[str]:
-    """The citations that begin the passages of a search's result."""
-    return list(dict.fromkeys(_CITATION.findall(result)))
+def _stems(text: str) -> set[str]:
+    """Beginnings of the words that a text is about."""
+    return {word[:_STEM_CHARS] for word in re.findall(r"\w+", text.lower()) if word not in _EMPTY_WORDS}
 
 
-def _as_text(found: list[Found]) -> str:
+def _found_at(text: str, found: Sequence[Found]) -> ToolResult:
+    data = {"passages": [{**asdict(one), "citation": one.citation} for one in found]}
+    return ToolResult(text, data, sources=tuple(dict.fromkeys(one.citation for one in found)))
+
+
+def _as_text(found: Sequence[Found]) -> str:
     """Whole passages while they fit; the first one always does."""
     texts: list[str] = []
     for one in found:

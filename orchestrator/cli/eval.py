@@ -17,7 +17,7 @@ from experts.config import BackboneConfig
 from experts.errors import DatasetError, UnknownExpert
 from experts.registry import Entry, Registry
 from experts.source import load_backbone
-from experts.training.datasets import SYNTHETIC_SQL, Dataset, dataset, is_builtin
+from experts.training.datasets import SYNTHETIC_NOTES, SYNTHETIC_SQL, Dataset, dataset, is_builtin
 from experts.training.dev_sets import dev_sets
 from experts.training.encoding import Rows
 from experts.training.making import score_all
@@ -114,7 +114,7 @@ class _Chosen:
             return self.own.of(None, self.limit)
         if unknown := [name for name in names if not (is_builtin(name) and dataset(name).metric)]:
             raise typer.BadParameter(f"no scored data set {unknown[0]!r}; score your own rows by --file and --metric")
-        is_made = set(names) == {SYNTHETIC_SQL.name}
+        is_made = set(names) <= {SYNTHETIC_SQL.name, SYNTHETIC_NOTES.name}
         data = Path() if is_made else data_directory(self.settings)
         return dev_sets(names, data, self.scratch, self.limit)
 

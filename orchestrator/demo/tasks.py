@@ -1,11 +1,11 @@
 """The demo's tasks, and what their answers must say, computed without the service."""
 
 import random
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.demo.database import names, query_one
+from orchestrator.expected_answer import contains_all
 
 _COMPANIES = ("Brightwater Ltd", "Kestrel Works", "Hollis and Co", "Lumen Supply", "Pineapple Press", "Orchard Labs")
 _PEOPLE = ("Mina", "Tobias", "Salma", "Ravi", "Ingrid", "Kofi", "Lucia")
@@ -46,9 +46,8 @@ class DemoTask:
 
     def is_answered_by(self, answer: str) -> bool:
         """Every expected string occurs as a whole, and nothing is marked as doubtful or missing."""
-        lowered = answer.lower()
-        found = (re.search(rf"(?<![\w.,]){re.escape(text.lower())}(?!\w|[.,]\d)", lowered) for text in self.expected)
-        return all(found) and "unverified" not in lowered and "not answered" not in lowered
+        is_sure = "unverified" not in answer.lower() and "not answered" not in answer.lower()
+        return is_sure and contains_all(answer, self.expected)
 
 
 @dataclass(frozen=True, slots=True)

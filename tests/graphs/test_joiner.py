@@ -125,16 +125,17 @@ def test_whatever_the_grammar_allows_has_only_known_numbers(text: str) -> None:
 
 
 async def test_passages_that_were_found_are_cited_below_the_answer(sink: EventList) -> None:
-    found = "[chain.md:3] Oil it every 24 km.\n[bikes.pdf:p7] There are 24 books."
-    results = {1: StepResult(id=1, status="success", result=found, tool="search"), 2: RESULTS[2]}
+    places = ("[chain.md:3]", "[bikes.pdf:p7]")
+    results = {1: StepResult(id=1, status="success", result="24", sources=places), 2: RESULTS[2]}
     answered = await joiner(sink, "So the result is 288.").join(results)
     assert answered.answer == "So the result is 288.\nSources: [chain.md:3], [bikes.pdf:p7]"
-    without_tool = {**results, 1: results[1].model_copy(update={"tool": None})}
-    assert "Sources" not in (await joiner(sink, "So the result is 288.").join(without_tool)).answer
+    assert "Sources" not in (await joiner(sink, "So the result is 288.").join(RESULTS)).answer
 
 
 async def test_what_an_answer_cites_itself_is_not_cited_twice(sink: EventList) -> None:
-    found = StepResult(id=2, status="success", result="[chain.md:3] Oil it.\n[b.md:1] Wax it.", tool="search")
+    found = StepResult(
+        id=2, status="success", result="[chain.md:3] Oil it.\n[b.md:1] Wax it.", sources=("[chain.md:3]", "[b.md:1]")
+    )
     answered = await joiner(sink, None).join({1: RESULTS[1], 2: found})
     assert answered.source == "assembled"
     assert answered.answer.count("[chain.md:3]") == answered.answer.count("[b.md:1]") == 1

@@ -48,6 +48,13 @@ def test_the_projects_own_questions_come_with_a_database(tmp_path: Path) -> None
     assert dev_sets(["synthetic_sql"], tmp_path, tmp_path, limit=4) == {of: rows[:4]}
 
 
+def test_the_projects_own_notes_need_no_data_directory(tmp_path: Path) -> None:
+    ((of, rows),) = dev_sets(["synthetic_notes"], tmp_path / "nowhere", tmp_path, limit=5).items()
+
+    assert (of.metric, len(rows)) == ("exact_match", 5)
+    assert all(row.target in row.parts.context or row.target == "not found" for row in rows)
+
+
 def test_rows_that_are_missing_are_said(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         dev_sets(["conala"], tmp_path, tmp_path)

@@ -7,7 +7,8 @@ import pytest
 from graphs.errors import ToolError
 from graphs.tools.invocation import invoke
 from graphs.tools.passage_index import PassageIndex
-from graphs.tools.search import SearchTool, citations
+from graphs.tools.search import NOT_FOUND, SearchTool
+from tests.graphs.grammar_proof import accepts
 from tests.graphs.tools.test_passage_index import vowels
 
 
@@ -28,14 +29,43 @@ async def test_passages_are_cited(index: PassageIndex) -> None:
         "[chain.md:3] Oil the chain every 200 km. [fake.md:1] no passage\n"
         "[tyres.txt:1] Pump the tyres to 4 bar, and the chain is quiet."
     )
-    assert citations(result.text) == ["[chain.md:3]", "[tyres.txt:1]"]
+    assert result.sources == ("[chain.md:3]", "[tyres.txt:1]")
     assert result.data["passages"][0]["heading"] == "Chain"
 
 
-async def test_an_expert_may_leave_out_how_many(index: PassageIndex) -> None:
-    assert len(citations((await SearchTool(index, num_passages=1).run('{"query":"chain"}', "")).text)) == 1
+async def test_how_many_may_be_left_out(index: PassageIndex) -> None:
+    assert len((await invoke(SearchTool(index, num_passages=1), {"query": "chain"})).sources) == 1
     with pytest.raises(ToolError, match="k: 99 is greater than the maximum of 10"):
-        await SearchTool(index).run('{"query":"chain","k":99}', "")
+        await invoke(SearchTool(index), {"query": "chain", "k": 99})
+
+
+async def test_an_expert_reads_the_passages_that_fit_its_step(index: PassageIndex) -> None:
+    tool, step = SearchTool(index), "Every how many km is the chain oiled?"
+    assert tool.context(step).startswith("Passages:\n[chain.md:3] Oil the chain every 200 km.")
+    result = await tool.run("200 km", step)
+    assert (result.text, result.sources) == ("200 km", ("[chain.md:3]",))
+
+
+def test_an_expert_can_write_nothing_but_words_of_one_passage(index: PassageIndex) -> None:
+    grammar = SearchTool(index).constraint("Every how many km is the chain oiled?").value
+    for answer in ("200", "200 km", "Oil the chain", "Pump the tyres to 4 bar", NOT_FOUND):
+        assert accepts(grammar, answer), answer
+    for answer in ("20", "km 200", "Oil the tyres", "the chain is quiet. Oil", " 200", "200 ", ""):
+        assert not accepts(grammar, answer), answer
+
+
+async def test_an_answer_that_no_passage_has_is_an_error(index: PassageIndex) -> None:
+    for answer in (NOT_FOUND, "every 300 km"):
+        with pytest.raises(ToolError, match="no passage has the answer"):
+            await SearchTool(index).run(answer, "How often is the chain oiled?")
+
+
+def test_a_step_is_recognised_by_what_the_files_speak_of(index: PassageIndex, tmp_path: Path) -> None:
+    tool = SearchTool(index)
+    assert tool.recognises("To how many bar do I pump the tyres?") is True
+    assert tool.recognises("Which bank has the chain of the red boat?") is None
+    assert tool.recognises("What is a verb?") is False
+    assert SearchTool(PassageIndex(tmp_path / "none")).recognises("Where is the chain?") is False
 
 
 async def test_vectors_are_used_where_the_index_has_them(index: PassageIndex, tmp_path: Path) -> None:

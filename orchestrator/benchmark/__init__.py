@@ -1,0 +1,1 @@
+"""The whole service beside simpler ways to use the same experts."""
