@@ -28,9 +28,9 @@ RECIPES = (
         "planner",
         "Splits a complex task into steps and names the expert of each.",
         "Plan as JSON:",
-        {"plan_strategyqa": 3500, "plan_break_high": 2500, "plan_break_low": 2500, "plan_2wiki": 1500},
-        synthetic_tokens=50000,
-        epochs=6,
+        {"plan_strategyqa": 14000, "plan_break_high": 12000, "plan_break_low": 12000, "plan_2wiki": 6000},
+        synthetic_tokens=60000,
+        epochs=5,
         max_tokens=640,
     ),
     Recipe(

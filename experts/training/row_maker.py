@@ -57,7 +57,6 @@ class RowMaker:
     data: Path
     world: World
     questions: Questions
-    notes: Notes
     count_tokens: Callable[[TrainingRow], int]
     rng: random.Random
 
@@ -67,8 +66,8 @@ class RowMaker:
     ) -> "RowMaker":
         """Read what the composed tasks are about. Raises DatasetError."""
         rng = random.Random(seed)
-        world = World(Vocabulary.load(), _topics(data, rng), calculate)
-        return cls(data, world, Questions.load("questions"), Notes.load("notes"), count_tokens, rng)
+        world = World(Vocabulary.load(), _topics(data, rng), Notes.load("notes"), calculate)
+        return cls(data, world, Questions.load("questions"), count_tokens, rng)
 
     def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
         """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
@@ -111,7 +110,7 @@ class RowMaker:
         if expert == "math" and self.rng.random() < 0.75:
             made = story(self.rng, self.world.vocabulary)
             return [TrainingRow(identifier, PromptParts(made.said), (made.expression,), made.expression)]
-        composed = compose(self.rng, self.world)
+        composed = compose(self.rng, self.world, with_files=expert == "planner")
         if expert == "planner":
             segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])
             return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments), composed.quotes)]
@@ -129,7 +128,7 @@ class RowMaker:
 
     def _reading_row(self, identifier: str) -> TrainingRow:
         """A question over invented notes; some stand beside another one, as one step of a task."""
-        reading, rng, task = self.notes.ask(self.rng), self.rng, ""
+        reading, rng, task = self.world.notes.ask(self.rng), self.rng, ""
         if rng.random() < _IN_TASK:
             other = story(rng, self.world.vocabulary).said
             task = rng.choice((f"{reading.question} {other}", f"{other} {reading.question}"))

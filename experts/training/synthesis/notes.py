@@ -62,12 +62,16 @@ class Notes:
         words = {kind: value.split() if isinstance(value, str) else value for kind, value in raw.items()}
         return cls(facts, remarks, words, Vocabulary.load())
 
-    def ask(self, rng: random.Random) -> Reading:
-        """One question over two or three passages; at times none of them has the answer."""
-        facts = [self._fact(rng, one) for one in rng.sample(self.facts, rng.randint(5, 8))]
-        asked, *others = facts
-        question, answer = rng.choice(asked.asked)
-        is_there = rng.random() >= _UNANSWERABLE
+    def ask(self, rng: random.Random, *, number: bool = False) -> Reading:
+        """One question over two or three passages, for a number if that is wanted.
+
+        At times no passage has the answer, but if a number is wanted.
+        """
+        asked, *others = [self._fact(rng, one) for one in rng.sample(self.facts, rng.randint(5, 8))]
+        if number and not any(answer.isdigit() for _, answer in asked.asked):
+            return self.ask(rng, number=True)
+        question, answer = rng.choice([pair for pair in asked.asked if pair[1].isdigit() or not number])
+        is_there = number or rng.random() >= _UNANSWERABLE
         passages = _dealt(rng, [asked, *others] if is_there else others, self.remarks)
         return Reading(question, "\n".join(passages), answer if is_there else NOT_FOUND)
 

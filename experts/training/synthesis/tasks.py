@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from experts.training.rows import Quote
 from experts.training.synthesis import arithmetic
+from experts.training.synthesis.notes import Notes
 from experts.training.synthesis.queries import Query, draw_pair, draw_query, draw_twins
 from experts.training.synthesis.stories import story
 from experts.training.synthesis.vocabulary import Vocabulary
@@ -63,6 +64,7 @@ class World:
 
     vocabulary: Vocabulary
     topics: Sequence[Topic]
+    notes: Notes
     calculate: Calculate
 
 
@@ -88,6 +90,10 @@ class _Composer:
                 made = story(self.rng, self.world.vocabulary)
                 result = self.world.calculate(made.expression)
                 self.pieces.append(Piece(made.said, made.step, "math", made.expression, result=result))
+            case "reading" | "number_reading":
+                made = self.world.notes.ask(self.rng, number=kind == "number_reading")
+                context = f"Passages:\n{made.passages}"
+                self.pieces.append(Piece(made.question, made.question, "reader", made.answer, context, made.answer))
             case "topic":
                 topic = self.rng.choice(self.world.topics)
                 self.pieces.append(Piece(topic.text, topic.text, topic.expert, topic.answer, quote=topic.quote))
@@ -133,12 +139,24 @@ _PATTERNS = (
     (1, "topic"),
     (1, "query"),
 )
+_WITH_FILES = (
+    (5, "number_reading on_last"),
+    (3, "number_reading number_reading on_last_two"),
+    (3, "number_reading query on_last_two"),
+    (2, "reading query"),
+    (2, "query reading"),
+    (2, "reading topic"),
+    (2, "story reading"),
+    (1, "reading"),
+)
+"""Beside the others for those who are to know of the user's files."""
 
 
-def compose(rng: random.Random, world: World) -> ComposedTask:
-    """One task of one to four steps."""
+def compose(rng: random.Random, world: World, *, with_files: bool = False) -> ComposedTask:
+    """One task of one to four steps, about the user's files too if that is wanted."""
     composer = _Composer(rng, world)
-    pattern = rng.choices(_PATTERNS, [weight for weight, _ in _PATTERNS])[0][1]
+    patterns = (*_PATTERNS, *_WITH_FILES) if with_files else _PATTERNS
+    pattern = rng.choices(patterns, [weight for weight, _ in patterns])[0][1]
     for kind in pattern.split():
         composer.add(kind)
     pieces = composer.pieces

@@ -11,6 +11,7 @@ import pytest
 
 from experts.training.synthesis import queries
 from experts.training.synthesis.held_out import NUM_ROWS, held_out_rows, write_database
+from experts.training.synthesis.notes import Notes
 from experts.training.synthesis.questions import Question, Questions
 from experts.training.synthesis.tasks import Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
@@ -31,7 +32,7 @@ def asked(seed: int) -> Question:
 def training_text() -> str:
     """What the sql expert's synthetic rows say, of questions alone and of steps in composed tasks."""
     topic = Topic("Is it law?", "law", "Yes")
-    world = World(Vocabulary.load(), [topic], lambda text: format_number(compute(text).value))
+    world = World(Vocabulary.load(), [topic], Notes.load("notes"), lambda text: format_number(compute(text).value))
     composed = [compose(random.Random(seed), world) for seed in range(1500)]
     steps = (piece for task in composed for piece in task.steps if piece.expert == "sql")
     questions = [asked(seed) for seed in range(3000)]

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from experts.training.synthesis.notes import Notes
 from experts.training.synthesis.queries import Query, draw_pair, draw_query
 from experts.training.synthesis.tasks import ComposedTask, Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
@@ -16,9 +17,9 @@ SEEDS = range(150)
 TOPIC = Topic("Write a bash command: list all files", "code", "ls -a")
 
 
-def composed(seed: int) -> ComposedTask:
-    world = World(Vocabulary.load(), [TOPIC], lambda text: format_number(compute(text).value))
-    return compose(random.Random(seed), world)
+def composed(seed: int, *, with_files: bool = False) -> ComposedTask:
+    world = World(Vocabulary.load(), [TOPIC], Notes.load("notes"), lambda text: format_number(compute(text).value))
+    return compose(random.Random(seed), world, with_files=with_files)
 
 
 def test_the_same_seed_composes_the_same_task() -> None:
@@ -45,6 +46,14 @@ def test_a_calculation_gives_the_result_that_later_steps_use(seed: int) -> None:
     for piece in composed(seed).steps:
         if piece.expert == "math":
             assert format_number(compute(piece.written).value) == piece.result
+
+
+def test_a_planner_sees_questions_about_the_users_files_too() -> None:
+    made = [composed(seed, with_files=True) for seed in SEEDS]
+    readings = [(task, piece) for task in made for piece in task.steps if piece.expert == "reader"]
+    assert len(readings) > 30
+    assert all(piece.step.lower() in task.task.lower() for task, piece in readings)
+    assert all(piece.written in piece.context or piece.written == "not found" for _, piece in readings)
 
 
 def queries(seed: int) -> list[Query]:
