@@ -20,14 +20,14 @@ Clock = Callable[[], datetime]
 _LOG = logging.getLogger(__name__)
 
 # KEYS: records, due. ARGV: id, record, when to look at it or ''. Returns whether it is new.
-_ADD = """
+ADD = """
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
 if ARGV[3] ~= '' then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1]) end
 return 1
 """
 
 # KEYS: records, due. ARGV: now, end of the lease, how many. Returns id, record, id, record, ...
-_CLAIM = """
+CLAIM = """
 local claimed = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do
   local record = redis.call('HGET', KEYS[1], id)
@@ -44,7 +44,7 @@ return claimed
 
 # KEYS: records, due. ARGV: id, record as it was, as it is to be or '', when to look at it or ''.
 # A repeated call (its reply was lost) finds what it has written, and counts as done.
-_REPLACE = """
+REPLACE = """
 local found = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if found ~= ARGV[2] and found ~= ARGV[3] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
@@ -63,9 +63,9 @@ class Agenda:
     def __init__(self, redis: Redis, keys: tuple[str, str]) -> None:
         self._redis = redis
         self._records, self._due = keys
-        self._add = redis.register_script(_ADD)
-        self._claim = redis.register_script(_CLAIM)
-        self._replace = redis.register_script(_REPLACE)
+        self._add = redis.register_script(ADD)
+        self._claim = redis.register_script(CLAIM)
+        self._replace = redis.register_script(REPLACE)
 
     async def add(self, id: str, record: str, due: datetime | None) -> bool:
         """Keep a record; one that is there stays as it is. Returns whether it is new."""

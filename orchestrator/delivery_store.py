@@ -17,7 +17,7 @@ from orchestrator.settings import Settings
 from orchestrator.webhook import Webhook, WebhookEvent
 from orchestrator.webhook_errors import DeliveryNotFoundError
 
-_PAYLOAD = ("task", "status", "answer", "error", "usage", "timings", "created", "started", "finished")
+_PAYLOAD = ("task", "status", "answer", "error", "usage", "timings")
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,7 +36,7 @@ class DeliveryStore:
 
         The queue keeps the run's entry until this has returned, so that a crash leaves nothing untold.
         """
-        names = ("webhook", "fence", *_PAYLOAD)
+        names = ("webhook", "fence", "finished", *_PAYLOAD)
         async with redis_errors():
             found = cast(list[str | None], await self._redis.hmget(self._keys.run(run_id), names))
         record = {name: json.loads(text) for name, text in zip(names, found, strict=True) if text is not None}

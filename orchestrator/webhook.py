@@ -37,8 +37,9 @@ def _checked_url(text: str) -> str:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise ValueError(f"it is no URL ({error})") from error
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
-        raise ValueError("it must be an http or https URL without a name or password")
+    is_plain = text.isprintable() and " " not in text and not url.userinfo
+    if url.scheme not in ("http", "https") or not url.host or not is_plain:
+        raise ValueError("it must be an http or https URL without spaces, name and password")
     return text
 
 
