@@ -13,23 +13,28 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Retry(_Frozen):
+class Backoff(_Frozen):
     """Attempts after the first one, each after a longer wait."""
 
     max_attempts: int = Field(default=3, ge=2, le=20)
     """The first one included."""
-    on: tuple[ErrorKind, ...] = Field(default=("generation", "timeout"), min_length=1)
     base_seconds: float = Field(default=0.5, ge=0)
     factor: float = Field(default=2.0, ge=1)
     max_seconds: float = Field(default=30.0, ge=0)
     jitter: float = Field(default=0.5, ge=0, le=1)
-    """The part of a wait that is left to chance, so that steps that failed together do not come back together."""
+    """The part of a wait that is left to chance, so that what failed together does not come back together."""
 
     def delay(self, attempt: int, chance: float) -> float:
         """Seconds to wait after an attempt (from 1 on); `chance` is drawn from [0, 1)."""
         # a power of a long series would overflow
         growth = self.factor ** min(attempt - 1, 64)
         return min(self.base_seconds * growth, self.max_seconds) * (1 - self.jitter * chance)
+
+
+class Retry(Backoff):
+    """The attempts of a step, after errors of some kinds."""
+
+    on: tuple[ErrorKind, ...] = Field(default=("generation", "timeout"), min_length=1)
 
 
 class Quorum(_Frozen):

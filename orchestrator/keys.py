@@ -5,6 +5,10 @@
 | ccoe:{tenant}:runs                     | sorted set | permanent, trimmed when listed |
 | ccoe:{tenant}:experts:audit            | stream     | permanent, capped              |
 | ccoe:{tenant}:api_keys                 | hash       | permanent                      |
+| ccoe:{tenant}:schedules                | hash       | permanent                      |
+| ccoe:{tenant}:schedules:due            | sorted set | permanent                      |
+| ccoe:{tenant}:webhooks                 | hash       | permanent, each for its time   |
+| ccoe:{tenant}:webhooks:due             | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:queue:<lane>             | stream     | permanent, empty when idle     |
 | ccoe:{tenant}:queue:delayed            | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:active | sorted set | permanent, gone when empty     |
@@ -31,7 +35,8 @@ _OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|me
 _OF_THREAD = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.~%-]+)\}:(checkpoints|writes|channels)$")
 _OF_TENANT = re.compile(
     r"^ccoe:\{[a-z0-9_-]+\}:"
-    r"(runs|experts:audit|api_keys|queue:(high|normal|low|private|delayed)|concurrency:[\w.-]+:(active|parked))$"
+    r"(runs|experts:audit|api_keys|(schedules|webhooks)(:due)?"
+    r"|queue:(high|normal|low|private|delayed)|concurrency:[\w.-]+:(active|parked))$"
 )
 _OF_REQUEST = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:idempotency:[0-9a-f]{64}$")
 
@@ -74,6 +79,16 @@ class Keys:
     def api_keys(self) -> str:
         """The keys of the HTTP API by name: hashes of their secrets."""
         return f"ccoe:{{{self.tenant}}}:api_keys"
+
+    @property
+    def schedules(self) -> tuple[str, str]:
+        """The schedules by id, and their ids by the time when to look at them."""
+        return f"ccoe:{{{self.tenant}}}:schedules", f"ccoe:{{{self.tenant}}}:schedules:due"
+
+    @property
+    def webhooks(self) -> tuple[str, str]:
+        """What is to be delivered to webhooks by id, and the ids by the time when to look at them."""
+        return f"ccoe:{{{self.tenant}}}:webhooks", f"ccoe:{{{self.tenant}}}:webhooks:due"
 
     @property
     def lanes(self) -> list[str]:

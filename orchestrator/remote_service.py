@@ -49,6 +49,10 @@ class RemoteService:
         body = {"step": step, "set": dict(edits)}
         return Run.model_validate(await self._client.request("POST", f"/api/runs/{run_id}/fork", body))
 
+    async def run_schedule(self, schedule_id: str) -> Run:
+        """Start a run of a schedule now. Raises RunRefusedError, ServeUnreachableError."""
+        return Run.model_validate(await self._client.request("POST", f"/api/schedules/{schedule_id}/run"))
+
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End a run as cancelled. Raises RunNotFoundError, RunEndedError."""
         return await self.runs.cancel(run_id, reason)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from graphs.budget import Budget
 from graphs.events import StepResult
 from graphs.plan import Plan
+from orchestrator.webhook import Webhook
 
 
 class RunStatus(StrEnum):
@@ -112,6 +113,8 @@ class Run(_Record):
     concurrency: Concurrency | None = None
     resumed_from: str | None = None
     """The run whose finished steps it was given."""
+    webhook: Webhook | None = None
+    """Who is told of it, beside the service's own webhook."""
     is_plan_given: bool = False
     """The caller brought the plan; no planner was asked."""
     created: AwareDatetime

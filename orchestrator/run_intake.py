@@ -17,6 +17,7 @@ from orchestrator.run import AT_ONCE, Run, Scheduling, new_run_id
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
+from orchestrator.webhook import Webhook
 from orchestrator.worker import Worker
 
 
@@ -38,7 +39,12 @@ class RunIntake:
         self._is_private = is_private
 
     async def submit(
-        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+        self,
+        task: str | None,
+        plan: object = None,
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+        webhook: Webhook | None = None,
     ) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
 
@@ -46,6 +52,14 @@ class RunIntake:
 
         Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
         """
+        return await self._accept(self.checked(task, plan, limits, webhook), scheduling)
+
+    def checked(
+        self, task: str | None, plan: object = None, limits: Budget | None = None, webhook: Webhook | None = None
+    ) -> Run:
+        """The run that `submit` would start. Raises what it raises, but for ServiceStoppingError."""
+        if webhook is not None:
+            self._settings.check_webhook(webhook)
         if task is None and plan is None:
             raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
         parsed = None if plan is None else self._parse(plan)
@@ -54,13 +68,13 @@ class RunIntake:
             task = " ".join(step.text for step in parsed.steps)
         check_task(task, self._settings.max_task_chars)
         allowed = self._settings.limits
-        run = self._new_run(
+        return self._new_run(
             task=task,
             plan=parsed,
             is_plan_given=parsed is not None,
             limits=allowed.capped(limits) if limits else allowed,
+            webhook=webhook,
         )
-        return await self._accept(run, scheduling)
 
     async def resume(self, run_id: str) -> Run:
         """A new run that keeps what an ended one has finished, and does the rest.
@@ -97,6 +111,7 @@ class RunIntake:
             is_plan_given=earlier.is_plan_given,
             limits=earlier.limits,
             resumed_from=earlier.id,
+            webhook=earlier.webhook,
         )
         scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
         return await self._accept(run, scheduling, continuation.memo)

@@ -5,6 +5,7 @@ been renewed for `LEASE_SECONDS` is taken by whoever looks next.
 """
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,10 +39,21 @@ class Lease:
 
 
 class RunQueue:
-    """The queue as one worker sees it. All methods raise RedisUnavailableError."""
+    """The queue as one worker sees it. All methods raise RedisUnavailableError.
 
-    def __init__(self, redis: Redis, keys: Keys, worker: str, run_ttl_seconds: int) -> None:
+    `announce` is awaited with a run's id before its entry goes: if the worker dies in between, the next one does it.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        worker: str,
+        run_ttl_seconds: int,
+        announce: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
         self.worker = worker
+        self._announce = announce
         self._redis = redis
         self._keys = keys
         self._idempotency_seconds = min(_IDEMPOTENCY_SECONDS, run_ttl_seconds)
@@ -83,6 +95,8 @@ class RunQueue:
 
     async def done(self, lease: Lease) -> None:
         """The run has ended: its entry goes, and the next run of its concurrency key gets its place."""
+        if self._announce is not None:
+            await self._announce(lease.run_id)
         arguments = [lease.id, lease.entry, self._keys.concurrency]
         async with redis_errors():
             await self._done(keys=[lease.lane, *self._keys.lanes], args=arguments)

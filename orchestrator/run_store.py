@@ -15,6 +15,7 @@ from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
 from orchestrator.run import Run, RunError, RunStatus, Timings, Usage
+from orchestrator.webhook import REVEALED
 
 _UNLISTED_SECONDS = 24 * 3600
 
@@ -150,7 +151,7 @@ def so_far(run: Run, status: RunStatus, error: RunError) -> RunFinished:
 
 
 def _fields(run: Run) -> dict[Any, Any]:
-    dumped: dict[str, Any] = run.model_dump(mode="json", exclude={"steps"})
+    dumped: dict[str, Any] = run.model_dump(mode="json", exclude={"steps"}, context=REVEALED)
     return {name: json.dumps(value) for name, value in dumped.items()}
 
 

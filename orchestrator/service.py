@@ -16,10 +16,12 @@ from graphs.limits import Limits
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
+from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
+from orchestrator.delivery_store import DeliveryStore
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
@@ -34,13 +36,20 @@ from orchestrator.redis_connection import redis_connection, redis_errors, redis_
 from orchestrator.run import AT_ONCE, Run, Scheduling
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
+from orchestrator.run_request import RunRequest
 from orchestrator.run_store import RunStore
+from orchestrator.schedule_store import ScheduleStore
+from orchestrator.scheduler import Scheduler
 from orchestrator.settings import Settings
 from orchestrator.step_memo import RedisStepMemo
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
+from orchestrator.webhook import Webhook
+from orchestrator.webhook_sender import WebhookSender
 from orchestrator.worker import Worker
 
+_MAX_SCHEDULES_AT_ONCE = 4
+_MAX_DELIVERIES_AT_ONCE = 16
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,10 +86,13 @@ class Service:
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
         self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
+        self.schedules = ScheduleStore(redis, keys, settings.run_ttl_seconds)
+        self._scheduler = Scheduler(self.schedules, self.runs, self.start)
+        self.deliveries = DeliveryStore(redis, keys, settings)
         self._settings = settings
         self._redis = redis
         self._tools = tools
-        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
+        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds, self.deliveries.announce)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
         self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
@@ -100,15 +112,23 @@ class Service:
                 service = cls(settings, redis, experts, tools, is_private=is_private)
                 await service._queue.enter()
                 with service._heartbeat:
-                    working = None if is_private else asyncio.create_task(service._worker.work())
+                    working = set() if is_private else service._begin()
                     try:
                         yield service
                     finally:
                         await service.stop_runs()
-                        while working and not working.done():
-                            working.cancel()
-                            await asyncio.wait({working}, timeout=INSIST_SECONDS)
+                        while working:
+                            for task in working:
+                                task.cancel()
+                            _, working = await asyncio.wait(working, timeout=INSIST_SECONDS)
                         await service._leave()
+
+    def _begin(self) -> set[asyncio.Task[None]]:
+        """Take runs from the queue, make those of schedules, tell webhooks."""
+        sender = WebhookSender(self.deliveries, self._settings)
+        scheduling = AgendaWorker(self.schedules.agenda, self._scheduler.attend, max_at_once=_MAX_SCHEDULES_AT_ONCE)
+        telling = AgendaWorker(self.deliveries.agenda, sender.attend, max_at_once=_MAX_DELIVERIES_AT_ONCE)
+        return {asyncio.create_task(part.work()) for part in (self._worker, scheduling, telling)}
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -116,10 +136,27 @@ class Service:
         return self._tools
 
     async def submit(
-        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+        self,
+        task: str | None,
+        plan: object = None,
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+        webhook: Webhook | None = None,
     ) -> Run:
         """Start a run; see RunIntake.submit."""
-        return await self._intake.submit(task, plan, scheduling, limits)
+        return await self._intake.submit(task, plan, scheduling, limits, webhook)
+
+    async def start(self, request: RunRequest) -> Run:
+        """Start the run that is asked for; see RunIntake.submit."""
+        return await self.submit(request.task, request.plan, request, request.limits, request.webhook)
+
+    def check(self, request: RunRequest) -> None:
+        """Raises what `start` would raise now, but for ServiceStoppingError."""
+        self._intake.checked(request.task, request.plan, request.limits, request.webhook)
+
+    async def run_schedule(self, schedule_id: str) -> Run:
+        """Start a run of a schedule now; see Scheduler.run_now."""
+        return await self._scheduler.run_now(schedule_id)
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from an ended one; see RunIntake.resume."""
@@ -133,6 +170,8 @@ class Service:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
         run = await self.runs.cancel(run_id, reason)
         self._worker.look(run_id)
+        # its entry may wait for long until a worker takes it
+        await self.deliveries.announce(run_id)
         return run
 
     def events(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:

@@ -17,10 +17,12 @@ from graphs.policies import StepPolicy
 from orchestrator.api_key import KeyPolicy, key_name_in
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.tools_file import ToolsFile, read_tools_file
+from orchestrator.webhook import Webhook, WebhookRetry, WebhookSecret, WebhookUrl
 
 _EXAMPLES = {
     "databases": '{"shop": "/data/shop.sqlite"}',
     "limits": '{"seconds": 60, "tokens": 20000}',
+    "webhook_retry": '{"max_attempts": 5}',
     "step_policy": '{"timeout": 30, "on_failure": "general"}',
 }
 
@@ -72,6 +74,14 @@ class Settings(BaseSettings):
     """How often a run is taken up, its worker dying, before another of its steps is finished."""
     run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a finished run is kept."""
+    webhook_url: WebhookUrl | None = None
+    """Who is told of every run."""
+    webhook_secret: WebhookSecret | None = Field(default=None, validate_default=True)
+    """Signs what goes there, and to webhooks of runs that bring no secret."""
+    webhook_private: bool = False
+    """Whether a webhook may have an address that is not public."""
+    webhook_retry: Annotated[WebhookRetry, NoDecode] = WebhookRetry()
+    """How often a delivery is tried, as a JSON object."""
     expert_form: ExpertForm = "merged"
     decode_weights: DecodeWeights = "full"
     """In memory: each expert's own upper layers, or deltas beside layers that all share."""
@@ -80,7 +90,7 @@ class Settings(BaseSettings):
     num_threads: int | None = Field(default=None, ge=1)
     """Threads of the engine; None leaves the choice to it."""
 
-    @field_validator("databases", "limits", "step_policy", mode="before")
+    @field_validator("databases", "limits", "step_policy", "webhook_retry", mode="before")
     @classmethod
     def _decode(cls, value: object, field: ValidationInfo) -> object:
         if not isinstance(value, str):
@@ -109,6 +119,13 @@ class Settings(BaseSettings):
             raise ValueError("it is not what `ccoe keys create` shows, ccoe_NAME_ and 64 hexadecimal digits")
         return value
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs_what_is_sent(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if value is None and others.data.get("webhook_url"):
+            raise ValueError("CCOE_WEBHOOK_URL is set and nothing signs; `ccoe webhooks secret` makes one")
+        return value
+
     @model_validator(mode="after")
     def _database_is_known(self) -> Self:
         if self.database is not None and self.database not in self.databases:
@@ -119,6 +136,15 @@ class Settings(BaseSettings):
     def default_database(self) -> str | None:
         """The database that SQL steps ask."""
         return self.database or next(iter(self.databases), None)
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """Who is told of every run."""
+        return Webhook(url=self.webhook_url) if self.webhook_url else None
+
+    def check_webhook(self, webhook: Webhook) -> None:
+        """Raises RunRefusedError if a run cannot have this webhook here."""
+        webhook.check(has_default_secret=self.webhook_secret is not None, allows_private=self.webhook_private)
 
     @property
     def experts_dir(self) -> Path:

@@ -60,6 +60,24 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
+def port_of(url: httpx.URL) -> int:
+    """The port that a URL means."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def request_to(
+    address: str, client: httpx.AsyncClient, method: str, url: httpx.URL, *, headers: Mapping[str, str], **content: Any
+) -> httpx.Request:
+    """A request for the URL that goes to one address of its host: the name is not looked up again."""
+    return client.build_request(
+        method,
+        url.copy_with(host=address),
+        headers={**headers, "Host": url.netloc.decode("ascii")},
+        extensions={"sni_hostname": url.raw_host.decode("ascii")},
+        **content,
+    )
+
+
 class HttpTool(JsonTool):
     """Asks servers and returns text or JSON."""
 
@@ -121,9 +139,8 @@ class HttpTool(JsonTool):
         return host
 
     async def _addresses(self, host: AllowedHost, url: httpx.URL) -> Sequence[str]:
-        port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            addresses = await self._resolve(url.raw_host.decode("ascii"), port)
+            addresses = await self._resolve(url.raw_host.decode("ascii"), port_of(url))
         except OSError as error:
             raise self._refused(url, f"its name is not known ({error})") from error
         if not host.is_private and not all(map(is_public, addresses)):
@@ -136,15 +153,9 @@ class HttpTool(JsonTool):
         """To the first of the checked addresses that answers: the name is not looked up again."""
         reason = "it has no address"
         # another encoding could unpack to any size
-        headers = {**host.headers, "Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+        headers = {**host.headers, "Accept-Encoding": "identity"}
         for address in await self._addresses(host, url):
-            request = client.build_request(
-                method,
-                url.copy_with(host=address),
-                headers=headers,
-                json=body,
-                extensions={"sni_hostname": url.raw_host.decode("ascii")},
-            )
+            request = request_to(address, client, method, url, headers=headers, json=body)
             try:
                 return await client.send(request, stream=True)
             except httpx.ConnectError as error:

@@ -2,33 +2,23 @@
 
 import logging
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from graphs.budget import Budget
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
-from orchestrator.run import Run, Scheduling
+from orchestrator.run import Run
+from orchestrator.run_request import RunRequest
 from orchestrator.trace_store import FROM_THE_START
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
 _LOG = logging.getLogger(__name__)
 _PING_SECONDS = 15
-
-
-class RunRequest(Scheduling):
-    """A task, a ready plan, or a plan for a task; and when it is to be executed."""
-
-    task: str | None = None
-    plan: Any = None
-    """A list of steps {id, text, expert}, or an object with `steps`."""
-    limits: Budget | None = None
-    """What the run may spend."""
 
 
 class ForkRequest(BaseModel):
@@ -58,8 +48,8 @@ async def create_run(
 
     A request with the `Idempotency-Key` of an earlier one gets that one's run.
     """
-    scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
-    return _located(await service.submit(request.task, request.plan, scheduling, request.limits), response)
+    keyed = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
+    return _located(await service.start(keyed), response)
 
 
 @router.get("")

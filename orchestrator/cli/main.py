@@ -17,12 +17,15 @@ from graphs.errors import InvalidPlan, TaskError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
+from orchestrator.schedule_errors import ScheduleRefusedError
 from orchestrator.settings import Settings
 
 _COMMANDS = {
     "ask": "Answer one task and show how.",
     "serve": "Serve the HTTP API.",
     "runs": "Show, cancel, resume and fork runs.",
+    "schedules": "Create, show, pause, resume, delete and run schedules.",
+    "webhooks": "Show and retry what webhooks have not taken.",
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "tools": "Show and try the tools that steps may call.",
@@ -32,7 +35,15 @@ _COMMANDS = {
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",
 }
-_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError, ToolUnknownError)
+_BAD_INPUT = (
+    SettingsInvalidError,
+    TaskError,
+    InvalidPlan,
+    RunRefusedError,
+    ScheduleRefusedError,
+    DatasetError,
+    ToolUnknownError,
+)
 
 
 class _LoadedOnUse(dict[str, Any]):

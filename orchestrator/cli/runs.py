@@ -13,6 +13,7 @@ from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.document import run_document
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import RunView, printable
+from orchestrator.delivery_store import DeliveryStore
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
@@ -130,8 +131,12 @@ async def _trace(run_id: str, as_json: bool) -> None:
 
 
 async def _cancel(run_id: str) -> None:
-    async with _stores() as (runs, _):
+    settings = read_settings()
+    async with redis_connection(settings) as redis:
+        keys = Keys(settings.tenant)
+        runs = RunStore(redis, keys, settings.run_ttl_seconds)
         run = await runs.cancel(await _resolved(runs, run_id), "cancelled on request")
+        await DeliveryStore(redis, keys, settings).announce(run.id)
     typer.echo(f"run {run.id} is {run.status}")
 
 

@@ -21,7 +21,9 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from graphs.events import StepFinished
+from orchestrator.agenda import ADD, CLAIM, REPLACE
 from orchestrator.claimed_run import GUARDED
+from orchestrator.delivery_store import DeliveryStore
 from orchestrator.keys import Keys
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
 from orchestrator.run import Scheduling
@@ -31,6 +33,7 @@ from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 from orchestrator.step_memo import step_of
 from orchestrator.trace_store import TraceStore
+from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions, open_ledger_experts
 from tests.orchestrator.records import a_run, kept
 
@@ -44,6 +47,8 @@ PLAN = [
 ]
 _TEXTS = {1: "say 1", 2: "say 2", 3: "say 3 then 1", 4: "say 4 then 2", 5: "say 3 then 1 and 4 then 2"}
 """The steps as they stand in the ledger, results filled in."""
+WEBHOOK = {"url": "http://127.0.0.1:9/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+"""Its address is refused when it is delivered, so that what was written stays to be seen."""
 _SCRIPTS = {
     sha1(script.encode(), usedforsecurity=False).hexdigest(): name
     for name, script in {
@@ -53,6 +58,9 @@ _SCRIPTS = {
         "done": DONE,
         "touch": TOUCH,
         "prune": PRUNE,
+        "tell": ADD,
+        "look": CLAIM,
+        "replace": REPLACE,
     }.items()
 }
 _AT_ONCE = 6
@@ -81,11 +89,14 @@ class Outcome:
     committed_twice: int
     done_again: int
     """Steps that were done again though they were committed."""
+    is_told: bool
+    """Its webhook is to be told of its end."""
 
     @property
     def is_right(self) -> bool:
         """Nothing was lost, nothing was done twice, and the run has ended well."""
-        return self.status == "success" and not self.lost + self.committed_twice + self.done_again
+        is_whole = self.status == "success" and self.is_told
+        return is_whole and not self.lost + self.committed_twice + self.done_again
 
 
 class Tripwire:
@@ -136,7 +147,7 @@ def name_of(command: Sequence[Any]) -> str | None:
         return verb.lower()
     script = _SCRIPTS.get(str(command[1]), "claim")
     if script != "write":
-        return None if script in ("prune", "touch") else script
+        return None if script in ("prune", "touch", "look", "replace") else script
     commands = json.loads(command[-1])
     return "write " + ", ".join(dict.fromkeys(str(each[0]).lower() for each in commands)) if commands else None
 
@@ -168,12 +179,13 @@ class Trial:
         self._runs = RunStore(redis, Keys(name), 3600)
         self._traces = TraceStore(redis, self._runs)
         self._queue = RunQueue(redis, Keys(name), "nobody", 3600)
+        self._deliveries = DeliveryStore(redis, Keys(name), self.settings)
         self._was_killed = False
         self._committed: dict[int, int] = {}
 
     async def kill(self, context: ForkServerContext) -> None:
         """Let the victim begin the run and die."""
-        self._run = await kept(self._runs, a_run(is_plan_given=True, plan={"steps": PLAN}))
+        self._run = await kept(self._runs, a_run(is_plan_given=True, plan={"steps": PLAN}, webhook=WEBHOOK))
         await self._queue.put(self._run, Scheduling())
         process = context.Process(target=victim, args=(self.settings, self.ledger, self._log, self._point))
         process.start()
@@ -187,6 +199,7 @@ class Trial:
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._traces.until_ended(self._run.id)
+                await until(self._is_told, "the webhook is told", _PATIENCE_SECONDS)
         run = await self._runs.get(self._run.id)
         done = executions(self.ledger)
         in_memo = await self._steps_in_memo()
@@ -200,12 +213,16 @@ class Trial:
             lost=sum(1 for k in _TEXTS if not self._times(done, k) or k not in run.steps),
             committed_twice=sum(times - 1 for counted in (in_memo, finished) for times in counted.values()),
             done_again=sum(self._times(done, step) - times for step, times in self._committed.items()),
+            is_told=await self._is_told(),
         )
 
     @property
     def commands(self) -> list[str]:
         """What the victim has sent, in words."""
         return self._log.read_text().splitlines()
+
+    async def _is_told(self) -> bool:
+        return [delivery.run_id for delivery in await self._deliveries.latest(10)] == [self._run.id]
 
     async def _steps_in_memo(self) -> Counter[int]:
         steps = map(step_of, await self._runs.memo(self._run.id))

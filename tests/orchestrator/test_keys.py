@@ -43,7 +43,8 @@ def test_a_thread_may_have_any_id() -> None:
 
 def test_indexes_and_queues_are_permanent() -> None:
     places = [f"{KEYS.concurrency}a.b_1:{kind}" for kind in ("active", "parked")]
-    for key in (KEYS.runs, KEYS.experts_audit, KEYS.api_keys, *KEYS.lanes, KEYS.delayed, *places):
+    agendas = (*KEYS.schedules, *KEYS.webhooks)
+    for key in (KEYS.runs, KEYS.experts_audit, KEYS.api_keys, *KEYS.lanes, KEYS.delayed, *places, *agendas):
         assert retention_of(key, is_terminal=False) is Retention.PERMANENT
     assert not Retention.PERMANENT.expires
 
@@ -58,6 +59,11 @@ def test_idempotency_keys_are_hashed_and_expire() -> None:
 def test_what_a_script_of_the_queue_touches_shares_a_hash_tag() -> None:
     keys = [*KEYS.lanes, KEYS.delayed, KEYS.runs, KEYS.concurrency, KEYS.idempotency("a")]
     assert {re.findall(r"\{(.*?)\}", key)[0] for key in keys} == {"default"}
+
+
+def test_what_a_script_of_an_agenda_touches_shares_a_hash_tag() -> None:
+    for keys in (KEYS.schedules, KEYS.webhooks):
+        assert {re.findall(r"\{(.*?)\}", key)[0] for key in keys} == {"default"}
 
 
 @pytest.mark.parametrize("key", ["ccoe:stray", "ccoe:{default/01a2}:notes", "other:{default}:runs", "ccoe:{default}:x"])

@@ -9,6 +9,7 @@ from graphs.budget import Budget
 from graphs.policies import StepPolicy
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.settings import Settings, read_settings
+from orchestrator.webhook import new_secret
 
 
 def test_directories_follow_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,6 +59,10 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("CCOE_REQUIRE_KEY", "sometimes", "'all', 'experts' or 'none'"),
         ("CCOE_API_KEY", "sk-123", "ccoe keys create"),
+        ("CCOE_WEBHOOK_URL", "example.org", "http or https"),
+        ("CCOE_WEBHOOK_SECRET", "whsec_short", "ccoe webhooks secret"),
+        ("CCOE_WEBHOOK_RETRY", '{"max_attempts": 100}', "20"),
+        ("CCOE_WEBHOOK_RETRY", "10", "dictionary"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
@@ -76,6 +81,19 @@ def test_a_key_is_not_shown_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CCOE_API_KEY", f"ccoe_ann_{'0' * 64}")
     assert read_settings().api_key is not None
     assert "ccoe_ann" not in repr(read_settings())
+
+
+def test_a_webhook_of_the_service_needs_a_secret_which_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().webhook is None
+    monkeypatch.setenv("CCOE_WEBHOOK_URL", "https://example.org/hook")
+    with pytest.raises(SettingsInvalidError) as refused:
+        read_settings()
+    assert refused.value.variable == "CCOE_WEBHOOK_SECRET"
+    secret = new_secret()
+    monkeypatch.setenv("CCOE_WEBHOOK_SECRET", secret)
+    settings = read_settings()
+    assert settings.webhook is not None and settings.webhook.url == "https://example.org/hook"
+    assert secret not in repr(settings)
 
 
 def test_an_empty_redis_url_means_the_embedded_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
