@@ -30,7 +30,7 @@ from orchestrator.gate_answer import GateAnswer
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
-from orchestrator.redis_connection import redis_connection, redis_errors, redis_url
+from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Run, Scheduling
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
@@ -153,8 +153,7 @@ class Service:
         """What works now."""
         engine = "ok" if self.experts.profiles() else "there are no experts"
         try:
-            async with redis_errors():
-                await self._redis.ping()
+            await check_writable(self._redis, self.runs.keys)
         except RedisUnavailableError as error:
             return Health(error.message, engine)
         return Health("ok", engine)
