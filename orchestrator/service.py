@@ -74,13 +74,13 @@ class Service:
         self.experts = experts
         self.api_keys = ApiKeyStore(redis, keys)
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
-        self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
+        self.runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
         self.traces = TraceStore(redis, self.runs)
         self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
         self._settings = settings
         self._redis = redis
         self._tools = tools
-        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
+        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds, settings.retention.recent)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
         self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
