@@ -11,10 +11,12 @@ from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished, TraceEvent
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
+from orchestrator.retention import TraceLimits
 from orchestrator.run import Run, RunStatus
 
 LIVE = " ".join(f'"{status}"' for status in RunStatus if not status.is_terminal)
 PLAN_FIELD = "plan"
+TRACE_LIMITS = TraceLimits()
 
 # KEYS: the run, its other keys. ARGV: live statuses, fence or '', commands as JSON, each with its key as a number.
 # The client repeats a call whose reply was lost; an entry that is in the stream already is not written twice.
@@ -38,15 +40,17 @@ Command = Sequence[str | int]
 """A Redis command: its name, the place of its key, its other arguments."""
 
 
-def ending_commands(final: RunFinished, num_keys: int, run_ttl_seconds: int) -> list[Command]:
+def ending_commands(final: RunFinished, num_keys: int, run_ttl_seconds: int, traces: TraceLimits) -> list[Command]:
     """End a run: status and figures, the last event, and a time to live for all of its `num_keys` keys."""
+    seconds = dict.fromkeys(range(1, num_keys + 1), run_ttl_seconds)
+    seconds[EVENTS] = min(run_ttl_seconds, traces.seconds or run_ttl_seconds)
     at = datetime.now(UTC).isoformat()
     ended = {**final.model_dump(mode="json", include={"status", "error", "usage", "timings"}), "finished": at}
     pairs = [text for name, value in ended.items() for text in (name, json.dumps(value))]
     return [
         ("HSET", RUN, *pairs),
         ("XADD", EVENTS, "*", "event", final.model_dump_json(), "at", at),
-        *(("EXPIRE", key, str(run_ttl_seconds)) for key in range(1, num_keys + 1)),
+        *(("EXPIRE", key, str(ttl)) for key, ttl in seconds.items()),
     ]
 
 
@@ -57,7 +61,16 @@ class ClaimedRun:
     nothing is written then.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, run: Run, planned: Planned | None, run_ttl_seconds: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        run: Run,
+        planned: Planned | None,
+        run_ttl_seconds: int,
+        traces: TraceLimits = TRACE_LIMITS,
+        num_entries: int = 0,
+    ) -> None:
         self.run = run
         """The record as it was when it was claimed."""
         self.planned = planned
@@ -65,16 +78,39 @@ class ClaimedRun:
         self._redis = redis
         self._keys = keys.of_run(run.id)
         self._run_ttl_seconds = run_ttl_seconds
+        self._traces = traces
         self._guarded = redis.register_script(GUARDED)
         self._attempts_before = run.attempts - 1
         self._num_events = 0
+        self._num_entries = num_entries
 
-    async def append(self, event: TraceEvent, *commands: Command) -> None:
+    @property
+    def max_entries(self) -> int:
+        """How long the trace may grow."""
+        return self._traces.max_entries
+
+    @property
+    def room(self) -> int:
+        """How many entries of text that is being written the trace takes. Everything else it always takes."""
+        return max(0, self._traces.max_entries - self._num_entries)
+
+    async def append(self, event: TraceEvent, *commands: Command) -> str:
         """Write the trace's next event, and what belongs to it, at once. Ids are `fence-number`, so they ascend."""
+        entry_id, entry = self._entry(event)
+        await self._write(*commands, entry)
+        return entry_id
+
+    async def append_all(self, events: Sequence[TraceEvent]) -> None:
+        """Write the trace's next events at once."""
+        if events:
+            await self._write(*(self._entry(event)[1] for event in events))
+
+    def _entry(self, event: TraceEvent) -> tuple[str, Command]:
         self._num_events += 1
+        self._num_entries += 1
         entry_id = f"{self.run.fence}-{self._num_events}"
-        entry = ("event", event.model_dump_json(), "at", datetime.now(UTC).isoformat())
-        await self._write(*commands, ("XADD", EVENTS, entry_id, *entry))
+        at = datetime.now(UTC).isoformat()
+        return entry_id, ("XADD", EVENTS, entry_id, "event", event.model_dump_json(), "at", at)
 
     async def append_plan(self, planned: Planned) -> None:
         """Commit the plan: in the record, for whoever takes the run over, and in the trace."""
@@ -103,7 +139,7 @@ class ClaimedRun:
 
     async def finish(self, final: RunFinished) -> None:
         """End the run."""
-        await self._write(*ending_commands(final, len(self._keys), self._run_ttl_seconds))
+        await self._write(*ending_commands(final, len(self._keys), self._run_ttl_seconds, self._traces))
 
     async def hand_back(self, *, counts: bool) -> None:
         """Put the run back as it was before this claim, which counts as an attempt or does not."""

@@ -7,10 +7,12 @@ valkey/server.lock   exclusive, inherited by the server itself: held exactly as 
 
 import asyncio
 import hashlib
+import logging
 import os
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -28,6 +30,9 @@ _MAX_SOCKET_PATH = 100
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+_NUM_LAUNCHES = 2
+_LOG = logging.getLogger(__name__)
 
 
 class EmbeddedValkey:
@@ -68,6 +73,33 @@ class EmbeddedValkey:
             self._users_lock.release()
             self._start_lock.release()
 
+    @asynccontextmanager
+    async def kept_running(self) -> AsyncGenerator[None]:
+        """Inside it, a server that died is replaced by whoever sees it first."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _watch(self) -> None:
+        server_lock = FileLock(self.directory / "server.lock")
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            is_gone = server_lock.try_acquire(shared=True)
+            server_lock.release()
+            if not is_gone:
+                continue
+            try:
+                await self._hold(self._start_lock)
+                await self._ensure_running()
+                _LOG.warning("the embedded Valkey had died and was started again; see %s", self.log)
+            except ValkeyFailedError as error:
+                _LOG.error("%s", error)
+            finally:
+                self._start_lock.release()
+
     async def _hold(self, lock: FileLock) -> None:
         if not await lock.acquire(_START_SECONDS + _STOP_SECONDS):
             lock.release()
@@ -77,16 +109,21 @@ class EmbeddedValkey:
 
     async def _ensure_running(self) -> None:
         server_lock = FileLock(self.directory / "server.lock")
-        if server_lock.try_acquire():
-            self.socket.unlink(missing_ok=True)
-            self._launch(server_lock)
-        server_lock.release()
         end = time.monotonic() + _START_SECONDS
-        while not await self._answers():
-            if server_lock.try_acquire():
+        num_launches = 0
+        while True:
+            # free: there is none, or the one that was on its way out a moment ago is gone
+            try:
+                if server_lock.try_acquire():
+                    if num_launches == _NUM_LAUNCHES:
+                        raise ValkeyFailedError("did not start", self.log, self._log_tail())
+                    self.socket.unlink(missing_ok=True)
+                    self._launch(server_lock)
+                    num_launches += 1
+            finally:
                 server_lock.release()
-                raise ValkeyFailedError("did not start", self.log, self._log_tail())
-            server_lock.release()
+            if await self._answers():
+                return
             if time.monotonic() > end:
                 raise ValkeyFailedError(f"gave no answer for {_START_SECONDS:.0f} s", self.log, self._log_tail())
             await asyncio.sleep(0.02)

@@ -34,7 +34,22 @@ class RunFinished(_Event):
     timings: Timings = Timings()
 
 
-TraceEvent = Annotated[RunStarted | RunFinished | GraphEvent, Field(discriminator="type")]
+class TraceCut(_Event):
+    """The trace has reached its length: in this place, text that was being written is left out.
+
+    What came of it is kept: plans, results, answers. While text is left out a newer event replaces this one.
+    """
+
+    type: Literal["trace_cut"] = "trace_cut"
+    max_entries: int
+    """The length from which on it is left out."""
+    num_left_out: int
+    """Token events that are missing here."""
+    num_chars: int
+    """Of their text."""
+
+
+TraceEvent = Annotated[RunStarted | RunFinished | TraceCut | GraphEvent, Field(discriminator="type")]
 TRACE_EVENT: TypeAdapter[TraceEvent] = TypeAdapter(TraceEvent)
 
 

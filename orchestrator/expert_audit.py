@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from redis.asyncio import Redis
 
 from orchestrator.keys import Keys
-from orchestrator.redis_connection import redis_errors
+from orchestrator.redis_connection import check_writable, redis_errors
 
 _MAX_ENTRIES = 10_000
 
@@ -38,12 +38,12 @@ class ExpertAudit:
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
+        self._keys = keys
         self._key = keys.experts_audit
 
     async def check(self) -> None:
         """Return if Redis would take an entry now."""
-        async with redis_errors():
-            await self._redis.ping()
+        await check_writable(self._redis, self._keys)
 
     async def append(self, change: ExpertChange) -> None:
         """Write one change; the oldest of more than `_MAX_ENTRIES` leave."""

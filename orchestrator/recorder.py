@@ -7,10 +7,9 @@ from graphs.events import Answered, AnswerToken, GraphEvent, Planned, PlanToken,
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.events import RunStarted
 from orchestrator.run import Timings, Usage
+from orchestrator.trace_gap import Token, TraceGap
 
 _GROUP_SECONDS = 0.03
-
-Token = PlanToken | StepToken | AnswerToken
 
 
 class Recorder:
@@ -25,6 +24,7 @@ class Recorder:
         self._tokens: dict[tuple[str, int], Token] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._in_order = asyncio.Lock()
+        self._gap = TraceGap(claimed)
         self.usage = Usage()
         self._plan_seconds = 0.0
         self._step_seconds: dict[int, float] = {}
@@ -53,6 +53,7 @@ class Recorder:
             return
         async with self._in_order:
             await self._flush()
+            await self._gap.close()
             await self._keep(event)
 
     async def close(self) -> None:
@@ -61,6 +62,7 @@ class Recorder:
             await self._flushing
         async with self._in_order:
             await self._flush()
+            await self._gap.close()
 
     def _group(self, event: Token) -> None:
         """Tokens of the same text within some milliseconds become one event."""
@@ -84,9 +86,11 @@ class Recorder:
             await self._flush()
 
     async def _flush(self) -> None:
-        tokens, self._tokens = self._tokens, {}
-        for event in tokens.values():
-            await self._claimed.append(event)
+        events, self._tokens = list(self._tokens.values()), {}
+        room = self._claimed.room
+        await self._claimed.append_all(events[:room])
+        if left_out := events[room:]:
+            await self._gap.add(left_out)
 
     async def _keep(self, event: GraphEvent) -> None:
         match event:

@@ -8,18 +8,19 @@ from urllib.parse import quote
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from orchestrator.embedded_valkey import EmbeddedValkey
 from orchestrator.errors import RedisUnavailableError
+from orchestrator.keys import Keys
+from orchestrator.redis_fault import unavailable
 from orchestrator.settings import Settings
 
 _NUM_RETRIES = 4
 _ANSWER_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
-# the client has no error of its own for a password that is wrong or missing
-_SIGNS_OF_A_WRONG_PASSWORD = ("username-password pair", "uthentica")
-_PASSWORD_REMEDY = "correct the password in REDIS_URL"
+_PROBE_SECONDS = 2.0
+_PROBE_KEPT_SECONDS = 60
 
 
 @asynccontextmanager
@@ -32,7 +33,11 @@ async def redis_connection(settings: Settings) -> AsyncGenerator[Redis]:
         async with _answered(redis_url(settings)) as redis:
             yield redis
         return
-    async with EmbeddedValkey(settings.data_dir), _answered(redis_url(settings)) as redis:
+    async with (
+        EmbeddedValkey(settings.data_dir) as valkey,
+        valkey.kept_running(),
+        _answered(redis_url(settings)) as redis,
+    ):
         yield redis
 
 
@@ -44,18 +49,21 @@ def redis_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def redis_errors() -> AsyncGenerator[None]:
-    """What the client raises inside becomes RedisUnavailableError, as does no answer for `_ANSWER_SECONDS`."""
+async def redis_errors(seconds: float = _ANSWER_SECONDS) -> AsyncGenerator[None]:
+    """What the client raises inside becomes RedisUnavailableError, as does no answer for `seconds`."""
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise RedisUnavailableError(f"it gave no answer for {_ANSWER_SECONDS:.0f} s") from error
+        raise RedisUnavailableError(f"it gave no answer for {seconds:.0f} s") from error
     except RedisError as error:
-        reason = str(error) or type(error).__name__
-        if any(sign in reason for sign in _SIGNS_OF_A_WRONG_PASSWORD):
-            raise RedisUnavailableError(f"it refuses the password ({reason})", _PASSWORD_REMEDY) from error
-        raise RedisUnavailableError(reason) from error
+        raise unavailable(error) from error
+
+
+async def check_writable(redis: Redis, keys: Keys) -> None:
+    """Write something small: a full memory or disk and a replica answer a PING too. Raises RedisUnavailableError."""
+    async with redis_errors(_PROBE_SECONDS):
+        await redis.set(keys.health, 1, ex=_PROBE_KEPT_SECONDS)
 
 
 @asynccontextmanager
@@ -75,4 +83,6 @@ def _client(url: str, num_retries: int) -> Redis:
         socket_timeout=None,
         socket_connect_timeout=_CONNECT_SECONDS,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), num_retries),
+        # a primary that became a replica: a new connection may find its successor
+        retry_on_error=[ReadOnlyError],
     )

@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 from orchestrator.keys import Keys
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
 from orchestrator.redis_connection import redis_errors
+from orchestrator.retention import DAY
 from orchestrator.run import Priority, Run, Scheduling
 
 LEASE_SECONDS = 3.0
 _WAIT_MILLISECONDS = 500
-_IDEMPOTENCY_SECONDS = 24 * 3600
 _FORGET_WORKER_SECONDS = 3600
 _LONG_OVER_SECONDS = 10 * LEASE_SECONDS
 _PRIVATE = len(Priority) + 1
@@ -50,13 +50,14 @@ class RunQueue:
         keys: Keys,
         worker: str,
         run_ttl_seconds: int,
+        recent_seconds: int = DAY,
         announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.worker = worker
         self._announce = announce
         self._redis = redis
         self._keys = keys
-        self._idempotency_seconds = min(_IDEMPOTENCY_SECONDS, run_ttl_seconds)
+        self._idempotency_seconds = min(recent_seconds, run_ttl_seconds)
         self._put = redis.register_script(PUT)
         self._take = redis.register_script(TAKE)
         self._done = redis.register_script(DONE)

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from graphs.events import Planned, StepResult
-from orchestrator.claimed_run import GUARDED, LIVE, PLAN_FIELD, ClaimedRun, ending_commands
+from orchestrator.claimed_run import GUARDED, LIVE, PLAN_FIELD, TRACE_LIMITS, ClaimedRun, ending_commands
 from orchestrator.errors import RunEndedError, RunNotFoundError, RunUnreadableError
 from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
+from orchestrator.retention import TraceLimits
 from orchestrator.run import Run, RunError, RunStatus, Timings, Usage
 from orchestrator.webhook import REVEALED
 
@@ -34,8 +35,9 @@ return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 class RunStore:
     """Create, read, claim and cancel the runs of one tenant. All methods raise RedisUnavailableError."""
 
-    def __init__(self, redis: Redis, keys: Keys, run_ttl_seconds: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, run_ttl_seconds: int, traces: TraceLimits = TRACE_LIMITS) -> None:
         self.keys = keys
+        self._traces = traces
         self._redis = redis
         self._run_ttl_seconds = run_ttl_seconds
         self._guarded = redis.register_script(GUARDED)
@@ -113,10 +115,11 @@ class RunStore:
             if fence is None:
                 return None
             planned = await self._redis.hget(self.keys.memo(run_id), PLAN_FIELD)
+            num_entries = await self._redis.xlen(self.keys.events(run_id))
         # a worker that has claimed it since leaves this one the fence that it has
         run = (await self.get(run_id)).model_copy(update={"fence": fence, "worker": worker})
         earlier = None if planned is None else Planned.model_validate_json(planned)
-        return ClaimedRun(self._redis, self.keys, run, earlier, self._run_ttl_seconds)
+        return ClaimedRun(self._redis, self.keys, run, earlier, self._run_ttl_seconds, self._traces, num_entries)
 
     async def cancel(self, run_id: str, reason: str) -> Run:
         """End the run as cancelled, whoever executes it: it is refused at its next write, and looks for that itself.
@@ -131,7 +134,7 @@ class RunStore:
     async def end(self, final: RunFinished) -> None:
         """End a run, whoever executes it. Raises RunEndedError."""
         keys = self.keys.of_run(final.run_id)
-        commands = json.dumps(ending_commands(final, len(keys), self._run_ttl_seconds))
+        commands = json.dumps(ending_commands(final, len(keys), self._run_ttl_seconds, self._traces))
         async with redis_errors():
             reply = await self._guarded(keys=keys, args=[LIVE, "", commands])
         if reply != "written":

@@ -32,7 +32,7 @@ from orchestrator.gate_answer import GateAnswer
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
-from orchestrator.redis_connection import redis_connection, redis_errors, redis_url
+from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Run, Scheduling
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
@@ -83,7 +83,7 @@ class Service:
         self.experts = experts
         self.api_keys = ApiKeyStore(redis, keys)
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
-        self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
+        self.runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
         self.traces = TraceStore(redis, self.runs)
         self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
         self.schedules = ScheduleStore(redis, keys, settings.run_ttl_seconds)
@@ -92,7 +92,14 @@ class Service:
         self._settings = settings
         self._redis = redis
         self._tools = tools
-        self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds, self.deliveries.announce)
+        self._queue = RunQueue(
+            redis,
+            keys,
+            self.worker_id,
+            settings.run_ttl_seconds,
+            settings.retention.recent,
+            self.deliveries.announce,
+        )
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
         self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
@@ -192,8 +199,7 @@ class Service:
         """What works now."""
         engine = "ok" if self.experts.profiles() else "there are no experts"
         try:
-            async with redis_errors():
-                await self._redis.ping()
+            await check_writable(self._redis, self.runs.keys)
         except RedisUnavailableError as error:
             return Health(error.message, engine)
         return Health("ok", engine)

@@ -16,6 +16,7 @@ from graphs.plan import MAX_GIVEN_STEPS, MAX_STEPS, MAX_TEXT_CHARS
 from graphs.policies import StepPolicy
 from orchestrator.api_key import KeyPolicy, key_name_in
 from orchestrator.errors import SettingsInvalidError
+from orchestrator.retention import DAY, RetentionTimes, TraceLimits
 from orchestrator.tools_file import ToolsFile, read_tools_file
 from orchestrator.webhook import Webhook, WebhookRetry, WebhookSecret, WebhookUrl
 
@@ -23,6 +24,7 @@ _EXAMPLES = {
     "databases": '{"shop": "/data/shop.sqlite"}',
     "limits": '{"seconds": 60, "tokens": 20000}',
     "webhook_retry": '{"max_attempts": 5}',
+    "retention": '{"finished": "30d", "traces": "7d", "recent": "1d"}',
     "step_policy": '{"timeout": 30, "on_failure": "general"}',
 }
 
@@ -72,7 +74,9 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = Field(default=4, ge=1)
     max_attempts: int = Field(default=5, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""
-    run_ttl_seconds: int = Field(default=30 * 24 * 3600, ge=1)
+    retention: Annotated[RetentionTimes, NoDecode] = RetentionTimes()
+    """How long what expires is kept, by class, as a JSON object; its `finished` goes before `run_ttl_seconds`."""
+    run_ttl_seconds: int = Field(default=30 * DAY, ge=1, validate_default=True)
     """How long a finished run is kept."""
     webhook_url: WebhookUrl | None = None
     """Who is told of every run."""
@@ -82,6 +86,8 @@ class Settings(BaseSettings):
     """Whether a webhook may have an address that is not public."""
     webhook_retry: Annotated[WebhookRetry, NoDecode] = WebhookRetry()
     """How often a delivery is tried, as a JSON object."""
+    max_trace_entries: int = Field(default=TraceLimits().max_entries, ge=1)
+    """From this length of a trace on, text that is being written is left out of it."""
     expert_form: ExpertForm = "merged"
     decode_weights: DecodeWeights = "full"
     """In memory: each expert's own upper layers, or deltas beside layers that all share."""
@@ -90,7 +96,7 @@ class Settings(BaseSettings):
     num_threads: int | None = Field(default=None, ge=1)
     """Threads of the engine; None leaves the choice to it."""
 
-    @field_validator("databases", "limits", "step_policy", "webhook_retry", mode="before")
+    @field_validator("databases", "limits", "retention", "step_policy", "webhook_retry", mode="before")
     @classmethod
     def _decode(cls, value: object, field: ValidationInfo) -> object:
         if not isinstance(value, str):
@@ -100,6 +106,12 @@ class Settings(BaseSettings):
         except json.JSONDecodeError as error:
             example = _EXAMPLES[field.field_name or ""]
             raise ValueError(f"it must be a JSON object such as {example} ({error})") from error
+
+    @field_validator("run_ttl_seconds")
+    @classmethod
+    def _of_the_class(cls, value: int, field: ValidationInfo) -> int:
+        retention: RetentionTimes | None = field.data.get("retention")
+        return retention.finished or value if retention else value
 
     @field_validator("redis_url")
     @classmethod
@@ -145,6 +157,10 @@ class Settings(BaseSettings):
     def check_webhook(self, webhook: Webhook) -> None:
         """Raises RunRefusedError if a run cannot have this webhook here."""
         webhook.check(has_default_secret=self.webhook_secret is not None, allows_private=self.webhook_private)
+
+    def trace_limits(self) -> TraceLimits:
+        """How far a trace grows, and how long it stays."""
+        return TraceLimits(self.max_trace_entries, self.retention.traces)
 
     @property
     def experts_dir(self) -> Path:

@@ -21,7 +21,8 @@ from graphs.events import (
     ToolCalled,
 )
 from graphs.plan import Plan, Step
-from orchestrator.events import RunFinished, RunStarted, TraceEntry, TraceEvent
+from orchestrator.events import RunFinished, RunStarted, TraceCut, TraceEntry, TraceEvent
+from orchestrator.run import Run
 
 _MARKS = {"success": "✓", "error": "✗", "skipped": "–"}
 _STYLES = {"success": "green", "error": "red", "skipped": "yellow"}
@@ -48,6 +49,7 @@ class RunView:
     results: dict[int, StepResult] = field(default_factory=dict[int, StepResult])
     answer: str = ""
     answered: Answered | None = None
+    cut: TraceCut | None = None
     finished: RunFinished | None = None
 
     def apply(self, event: TraceEvent) -> None:
@@ -73,6 +75,8 @@ class RunView:
                 self.answer += event.text
             case Answered():
                 self.answered, self.answer = event, event.answer
+            case TraceCut():
+                self.cut = event
             case RunFinished():
                 self.finished = event
             case _:
@@ -87,6 +91,9 @@ class RunView:
         parts: list[Tree | Text] = [tree]
         if self.answer:
             parts.append(Text(f"\n{printable(self.answer)}\n", style="bold"))
+        if self.cut is not None:
+            said = f"text of steps is left out: the trace has {self.cut.max_entries} entries (CCOE_MAX_TRACE_ENTRIES)"
+            parts.append(Text(said, style="dim"))
         if self.finished is not None:
             parts.append(Text(closing_line(self.finished), style="dim"))
         return Group(*parts)
@@ -124,6 +131,14 @@ def closing_line(finished: RunFinished) -> str:
         f"total {timings.total:.1f} s, {usage.num_prompt_tokens} + {usage.num_output_tokens} tokens, "
         f"run {finished.run_id}"
     )
+
+
+def recorded(run: Run) -> RunView:
+    """An ended run as its record has it, without what only the trace knows."""
+    view = RunView(run.task, plan=run.plan, results=dict(run.steps), answer=run.answer or "")
+    view.plan_seconds = run.timings.plan
+    view.apply(RunFinished(run_id=run.id, status=run.status, error=run.error, usage=run.usage, timings=run.timings))
+    return view
 
 
 class Watcher(Protocol):

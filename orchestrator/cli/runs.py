@@ -12,7 +12,7 @@ from rich.text import Text
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.document import run_document
 from orchestrator.cli.interruption import run_to_end
-from orchestrator.cli.live import RunView, printable
+from orchestrator.cli.live import RunView, printable, recorded
 from orchestrator.delivery_store import DeliveryStore
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
@@ -94,7 +94,7 @@ def _edit(text: str) -> tuple[str, str]:
 async def _stores() -> AsyncGenerator[tuple[RunStore, TraceStore]]:
     settings = read_settings()
     async with redis_connection(settings) as redis:
-        runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+        runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds, settings.trace_limits)
         yield runs, TraceStore(redis, runs)
 
 
@@ -116,6 +116,8 @@ async def _show(run_id: str, as_json: bool) -> None:
         view = RunView(run.task)
         for entry in await traces.read(run.id):
             view.apply(entry.event)
+        if view.finished is None and run.status.is_terminal:
+            view = recorded(run)  # a trace may expire before its record
     Console(highlight=False).print(view)
 
 

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from graphs.events import StepFinished, StepStarted
 from orchestrator.embedded_valkey import EmbeddedValkey
-from orchestrator.errors import RedisUnavailableError, ValkeyFailedError
+from orchestrator.errors import RedisUnavailableError
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
 from orchestrator.run import Run, RunError, RunStatus, Scheduling
@@ -122,15 +122,9 @@ class Chaos:
             self.outcome.num_killed_workers += 1
             if asyncio.get_running_loop().time() - last_valkey >= _VALKEY_SECONDS:
                 os.kill(int((self._data_dir / "valkey" / "valkey.pid").read_text()), signal.SIGKILL)
-                await self._start_valkey()
+                await self._valkeys.enter_async_context(EmbeddedValkey(self._data_dir))
                 self.outcome.num_killed_valkeys += 1
                 last_valkey = asyncio.get_running_loop().time()
-
-    async def _start_valkey(self) -> None:
-        while True:
-            with suppress(ValkeyFailedError):  # the killed one is still on its way out
-                await self._valkeys.enter_async_context(EmbeddedValkey(self._data_dir))
-                return
 
     def _start_worker(self) -> None:
         worker = self._context.Process(target=serve, args=(self._settings, self.ledger))

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from orchestrator.embedded_valkey import EmbeddedValkey
 from orchestrator.errors import ValkeyFailedError
@@ -136,3 +138,30 @@ async def test_a_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(ValkeyFailedError, match="no place to run"):
         await EmbeddedValkey(tmp_path / "file" / "data").__aenter__()
+
+
+async def test_it_may_be_started_in_the_instant_the_old_one_is_killed(data_dir: Path) -> None:
+    """The old one still holds its lock and answers no more."""
+    async with AsyncExitStack() as users:
+        for _ in range(5):
+            valkey = await users.enter_async_context(EmbeddedValkey(data_dir))
+            os.kill(await server_pid(valkey), signal.SIGKILL)
+        await users.enter_async_context(EmbeddedValkey(data_dir))
+
+
+async def test_one_that_dies_under_its_users_is_started_again(data_dir: Path) -> None:
+    async with EmbeddedValkey(data_dir) as valkey, valkey.kept_running():
+        async with Redis(unix_socket_path=str(valkey.socket)) as client:
+            await client.set("a", "1")
+        killed = await server_pid(valkey)
+        os.kill(killed, signal.SIGKILL)
+
+        async def is_another() -> bool:
+            with suppress(RedisError):
+                return await server_pid(valkey) != killed
+            return False
+
+        await until(is_another, "another server answers")
+        async with Redis(unix_socket_path=str(valkey.socket)) as client:
+            assert await client.get("a") == b"1"
+    assert not is_running(data_dir)

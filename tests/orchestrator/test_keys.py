@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from orchestrator.keys import Keys, Retention, retention_of, run_id_of, thread_id_of
+from orchestrator.keys import KINDS, Keys, Retention, kind_of, retention_of, run_id_of, thread_id_of
 
 KEYS = Keys("default")
 
@@ -28,9 +28,10 @@ def test_tenants_share_no_key() -> None:
 def test_keys_of_a_run_expire_when_it_is_terminal(key: str) -> None:
     assert "01a2" in (run_id_of(key), thread_id_of(key))
     assert retention_of(key, is_terminal=False) is Retention.LIVE
-    assert retention_of(key, is_terminal=True) is Retention.FINISHED
+    kept = Retention.TRACES if key == KEYS.events("01a2") else Retention.FINISHED
+    assert retention_of(key, is_terminal=True) is kept
     assert not Retention.LIVE.expires
-    assert Retention.FINISHED.expires
+    assert kept.expires
 
 
 def test_a_thread_may_have_any_id() -> None:
@@ -69,3 +70,9 @@ def test_what_a_script_of_an_agenda_touches_shares_a_hash_tag() -> None:
 @pytest.mark.parametrize("key", ["ccoe:stray", "ccoe:{default/01a2}:notes", "other:{default}:runs", "ccoe:{default}:x"])
 def test_a_key_of_nobody_is_known_as_such(key: str) -> None:
     assert retention_of(key, is_terminal=False) is None
+
+
+def test_every_key_of_the_factory_is_of_one_kind_and_every_kind_is_made() -> None:
+    owned = [*KEYS.of_run("01a2"), *KEYS.lanes, f"{KEYS.concurrency}a:active", KEYS.idempotency("a")]
+    made = [*owned, KEYS.runs, KEYS.experts_audit, KEYS.api_keys, KEYS.delayed, KEYS.health]
+    assert {kind_of(key) for key in made} == set(KINDS)
