@@ -34,7 +34,5 @@ def decided(step: Step, answer: PersonAnswer, by: str) -> StepResult:
     reason = f"rejected by {by}" + (f": {text}" if text else "")
     if step.policy and step.policy.default is not None:
         warning = f"the default, as there is no result: {reason}"
-        return StepResult(
-            id=step.id, status="success", result=step.policy.default, warnings=(warning,), answered_by=by
-        )
+        return StepResult(id=step.id, status="success", result=step.policy.default, warnings=(warning,), answered_by=by)
     return StepResult(id=step.id, status="error", error=reason, error_kind="rejected", answered_by=by)

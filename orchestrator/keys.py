@@ -7,6 +7,7 @@
 | ccoe:{tenant}:api_keys                 | hash       | permanent                      |
 | ccoe:{tenant}:queue:<lane>             | stream     | permanent, empty when idle     |
 | ccoe:{tenant}:queue:delayed            | sorted set | permanent, gone when empty     |
+| ccoe:{tenant}:queue:aside              | hash       | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:active | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:parked | list       | permanent, gone when empty     |
 | ccoe:{tenant}:idempotency:<digest>     | string     | recent                         |
@@ -31,7 +32,7 @@ _OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|me
 _OF_THREAD = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.~%-]+)\}:(checkpoints|writes|channels)$")
 _OF_TENANT = re.compile(
     r"^ccoe:\{[a-z0-9_-]+\}:"
-    r"(runs|experts:audit|api_keys|queue:(high|normal|low|private|delayed)|concurrency:[\w.-]+:(active|parked))$"
+    r"(runs|experts:audit|api_keys|queue:(high|normal|low|private|delayed|aside)|concurrency:[\w.-]+:(active|parked))$"
 )
 _OF_REQUEST = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:idempotency:[0-9a-f]{64}$")
 
@@ -84,6 +85,11 @@ class Keys:
     def delayed(self) -> str:
         """Queue entries by the time when they are due."""
         return f"ccoe:{{{self.tenant}}}:queue:delayed"
+
+    @property
+    def aside(self) -> str:
+        """Queue entries of runs that wait for a person, by run."""
+        return f"ccoe:{{{self.tenant}}}:queue:aside"
 
     @property
     def concurrency(self) -> str:

@@ -14,6 +14,7 @@ from typer.main import get_command, get_group
 
 from experts.errors import DatasetError
 from graphs.errors import InvalidPlan, TaskError
+from orchestrator.answer_errors import AnswerRefusedError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
@@ -22,7 +23,7 @@ from orchestrator.settings import Settings
 _COMMANDS = {
     "ask": "Answer one task and show how.",
     "serve": "Serve the HTTP API.",
-    "runs": "Show, cancel, resume and fork runs.",
+    "runs": "Show, answer, cancel, resume and fork runs.",
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "tools": "Show and try the tools that steps may call.",
@@ -32,7 +33,10 @@ _COMMANDS = {
     "eval": "Score experts beside the general one.",
     "bench": "Measure on this machine.",
 }
-_BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError, ToolUnknownError)
+_BAD_INPUT = (
+    *(SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, AnswerRefusedError, DatasetError),
+    ToolUnknownError,
+)
 
 
 class _LoadedOnUse(dict[str, Any]):
