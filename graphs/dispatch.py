@@ -108,7 +108,7 @@ class Dispatcher:
         if step.expert == PERSON:
             await self._until_idle(result)
             if not result.done():
-                self._interrupt(step.id)
+                await self._interrupt(step.id)
         return await result
 
     @property
@@ -130,9 +130,13 @@ class Dispatcher:
                 return
             await asyncio.wait([result, *running], return_when=asyncio.FIRST_COMPLETED)
 
-    def _interrupt(self, k: int) -> None:
-        for execution in self._executions.values():
-            self._cancel(execution)  # what is answered from now on is for whoever goes on
+    async def _interrupt(self, k: int) -> None:
+        """Stop the graph. What is answered from now on, and what has failed, is found by whoever goes on."""
+        for step, execution in self._executions.items():
+            self._cancel(execution)
+            result = self._results.get(step)
+            if self._memo and result and result.status == "error":
+                await self._memo.commit(execution.key, result)
         wanted = self._executions[k].wanted
         interrupt(wanted.model_dump(mode="json") if wanted else None)
 
