@@ -26,15 +26,15 @@ from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions
 from tests.orchestrator.processes import line_with, process
 from tests.orchestrator.records import a_run, kept
-from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, ScriptedExperts, open_scripted_experts
+from tests.orchestrator.scripted_experts import A_STEP_FOR_A_PERSON as ASKING
+from tests.orchestrator.scripted_experts import (
+    A_STEP_THAT_WAITS,
+    ScriptedExperts,
+    open_scripted_experts,
+)
 
 pytestmark = pytest.mark.usefixtures("server")
 
-ASKING: list[dict[str, Any]] = [
-    {"id": 1, "text": "say 48", "expert": "math"},
-    {"id": 2, "text": "Pay #1?", "expert": "person"},
-    {"id": 3, "text": "say #1 is #2", "expert": "general"},
-]
 APPROVE, REJECT = PersonAnswer(decision="approve"), PersonAnswer(decision="reject", text="too dear")
 
 
