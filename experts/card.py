@@ -11,6 +11,10 @@ from experts.errors import CheckpointError
 
 CARD_FILE = "card.json"
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
+PERSON = "person"
+"""No expert has this name: in a plan it stands for people."""
+RESERVED_NAMES = ("general", PERSON)
+"""What no expert of a user is called."""
 
 
 class _Frozen(BaseModel):
@@ -100,6 +104,13 @@ class ExpertCard(_Frozen):
     training_data: tuple[TrainingData, ...] = ()
     training: dict[str, str | int | float] = Field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_person(cls, name: str) -> str:
+        if name == PERSON:
+            raise ValueError(f"{PERSON!r} stands for the people whom a run asks; choose another name")
+        return name
 
     @property
     def key(self) -> tuple[str, str]:

@@ -30,18 +30,39 @@ class Budget(BaseModel):
         return Budget(**{name: min(one[name] for one in limits if name in one) for name in {**limits[0], **limits[1]}})
 
 
+class Spent(BaseModel):
+    """What a run has spent before it was interrupted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens: int = 0
+    seconds: float = 0.0
+    """Counted where they are limited. The time that the run waited for a person is not in it."""
+    steps: int = 0
+    tool_calls: int = 0
+
+
+NOTHING = Spent()
+
+
 class Meter:
     """Counts what one run spends. Raises BudgetExhausted before more is spent than is left.
 
-    Made inside of the event loop: the seconds begin now.
+    Made inside of the event loop: the seconds go on now.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, spent: Spent = NOTHING) -> None:
         self._budget = budget
-        self._tokens = self._steps = self._tool_calls = 0
-        self._deadline = None if budget.seconds is None else asyncio.get_running_loop().time() + budget.seconds
+        self._tokens, self._steps, self._tool_calls = spent.tokens, spent.steps, spent.tool_calls
+        self._begun = None if budget.seconds is None else asyncio.get_running_loop().time() - spent.seconds
         self.exhausted: BudgetExhausted | None = None
         """The first refusal."""
+
+    @property
+    def spent(self) -> Spent:
+        """So far."""
+        seconds = 0.0 if self._begun is None else asyncio.get_running_loop().time() - self._begun
+        return Spent(tokens=self._tokens, seconds=seconds, steps=self._steps, tool_calls=self._tool_calls)
 
     def start_step(self) -> None:
         """Count a step that is about to run."""
@@ -64,7 +85,8 @@ class Meter:
     @asynccontextmanager
     async def in_time(self) -> AsyncGenerator[None]:
         """What is inside ends with BudgetExhausted when the run's seconds are over."""
-        scope = asyncio.timeout_at(self._deadline)
+        begun, limit = self._begun, self._budget.seconds
+        scope = asyncio.timeout_at(None if begun is None or limit is None else begun + limit)
         try:
             async with scope:
                 yield

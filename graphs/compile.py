@@ -33,7 +33,6 @@ def compile_plan(
     *,
     known: Collection[int] = (),
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-    interrupt_before: Collection[int] = (),
 ) -> CompiledStateGraph[RunState, Any, Any, Any]:
     """The graph of a plan. Every step runs once, after those that it depends on; the joiner runs last.
 
@@ -41,8 +40,7 @@ def compile_plan(
 
     START ─► roots ─► … ─► sinks ─► joiner ─► END
 
-    Steps that are known, from earlier rounds of planning, are in the state that the graph is invoked with. Before the
-    steps of `interrupt_before` it stops until it is invoked again; that needs a checkpointer.
+    Steps that are known, from earlier rounds of planning, are in the state that the graph is invoked with.
     """
     graph = StateGraph(RunState)
     steps = [step for step in plan.steps if step.id not in known]
@@ -55,8 +53,7 @@ def compile_plan(
     needed = {k for step in steps for k in step.depends_on}
     _connect(graph, [node for k, node in nodes.items() if k not in needed], JOINER)
     graph.add_edge(JOINER, END)
-    paused = [nodes[step] for step in interrupt_before]
-    return graph.compile(checkpointer=checkpointer, interrupt_before=paused)
+    return graph.compile(checkpointer=checkpointer)
 
 
 def _connect(graph: StateGraph[RunState, Any, Any, Any], sources: list[str], target: str) -> None:

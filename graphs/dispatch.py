@@ -6,19 +6,26 @@ The dispatcher runs ahead of LangGraph wherever nothing is left to decide:
     LangGraph   r1.s1 r1.s2 ············│ r1.s3 │ r1.s4 │     s3 needs s1, s4 needs s3; s2 is slow
     dispatcher  s1 ──▶ s3 ──▶ s4                              s3 and s4 are there when their nodes ask
                 s2 ────────────────────▶
+
+A step for a person is asked when it is ready. When all that does not need the answers has run to its end, the node of
+such a step interrupts the graph.
 """
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
+from langgraph.types import interrupt
+
+from graphs.asking import is_asked, question_of
 from graphs.errors import RunStopped, StepRequired
-from graphs.events import EventSink, StepFinished, StepResult
+from graphs.events import AnswerWanted, EventSink, StepFinished, StepResult
+from graphs.person import PERSON
 from graphs.plan import Plan, Step
 from graphs.protocols import StepKey, StepMemo
 from graphs.state import Results
@@ -29,6 +36,9 @@ class RunStep(Protocol):
     """Runs a step with the results of what it needs, and commits a success before anybody hears of it."""
 
     async def __call__(self, step: Step, results: Results, commit: Commit | None) -> StepResult: ...
+
+
+_Find = Callable[[], Awaitable[StepResult | None]]
 
 
 def step_key(step: Step, results: Results) -> StepKey:
@@ -42,6 +52,8 @@ def step_key(step: Step, results: Results) -> StepKey:
 class _Execution:
     key: StepKey
     task: asyncio.Task[None]
+    wanted: AnswerWanted | None = None
+    """What the task waits for a person to say."""
 
 
 class Dispatcher:
@@ -58,12 +70,9 @@ class Dispatcher:
         sink: EventSink,
         *,
         memo: StepMemo | None = None,
-        held: Collection[int] = (),
     ) -> None:
         self._steps, self._dependants = {step.id: step for step in plan.steps}, plan.dependants
         self._run_step, self._sink, self._memo = run_step, sink, memo
-        self._held = held
-        """Steps that only their nodes start: what LangGraph may not let run (interrupt points, open conditions)."""
         self._results: dict[int, StepResult] = {}
         self._in_state: Collection[int] = ()
         self._executions: dict[int, _Execution] = {}
@@ -86,22 +95,50 @@ class Dispatcher:
     async def result_of(self, step: Step, state: Results) -> StepResult:
         """The result of a step whose node LangGraph runs with this state.
 
-        Raises what a step raised, be it this one or another: a fault ends the run.
+        Raises what a step raised, be it this one or another: a fault ends the run. Without a person's answer it
+        interrupts the graph (GraphInterrupt) once nothing else runs.
         """
         if self._fault:
             raise self._fault
         self._adopt(state)
-        self._refresh(step.id, is_asked=True)
+        self._refresh(step.id)
         if step.id in self._results:
             return self._results[step.id]
-        return await self._waiting.setdefault(step.id, asyncio.get_running_loop().create_future())
+        result = self._waiting.setdefault(step.id, asyncio.get_running_loop().create_future())
+        if step.expert == PERSON:
+            await self._until_idle(result)
+            if not result.done():
+                await self._interrupt(step.id)
+        return await result
 
-    async def drain(self) -> None:
-        """Return when nothing runs any more: after an interrupt, branches that do not need it run to their end."""
-        while running := [one.task for one in self._executions.values() if not one.task.done()]:
-            await asyncio.wait(running)
-        if self._fault:
-            raise self._fault
+    @property
+    def results(self) -> Results:
+        """All that is known."""
+        return dict(sorted(self._results.items()))
+
+    @property
+    def wanted(self) -> tuple[AnswerWanted, ...]:
+        """What persons were asked and have not answered."""
+        executions = sorted(self._executions.items())
+        return tuple(one.wanted for k, one in executions if one.wanted and k not in self._results)
+
+    async def _until_idle(self, result: asyncio.Future[StepResult]) -> None:
+        """Return when the result is there, or nothing runs any more but waits for persons."""
+        while not result.done():
+            running = [one.task for one in self._executions.values() if not (one.wanted or one.task.done())]
+            if not running:
+                return
+            await asyncio.wait([result, *running], return_when=asyncio.FIRST_COMPLETED)
+
+    async def _interrupt(self, k: int) -> None:
+        """Stop the graph. What is answered from now on, and what has failed, is found by whoever goes on."""
+        for step, execution in self._executions.items():
+            self._cancel(execution)
+            result = self._results.get(step)
+            if self._memo and result and result.status == "error":
+                await self._memo.commit(execution.key, result)
+        wanted = self._executions[k].wanted
+        interrupt(wanted.model_dump(mode="json") if wanted else None)
 
     def _adopt(self, state: Results) -> None:
         """Take over what the state knows, and start what is ready."""
@@ -118,7 +155,7 @@ class Dispatcher:
         for k in affected:
             self._refresh(k)
 
-    def _refresh(self, k: int, *, is_asked: bool = False) -> None:
+    def _refresh(self, k: int) -> None:
         """Start a step if it is ready, anew if what it was started from no longer holds."""
         if k in self._in_state or self.stopped:
             return
@@ -130,25 +167,52 @@ class Dispatcher:
             for dependant in self._dependants[k]:
                 self._refresh(dependant)
             execution = None
-        if key and not execution and (is_asked or k not in self._held):
+        if key and not execution:
             given = {needed: self._results[needed] for needed in step.depends_on}
-            task = asyncio.create_task(self._execute(step, key, given))
-            task.add_done_callback(self._look_at)
-            self._executions[k] = _Execution(key, task)
+            self._start(step, key, partial(self._found, step, key, given))
 
-    async def _execute(self, step: Step, key: StepKey, given: Results) -> None:
+    def _start(self, step: Step, key: StepKey, find: _Find, wanted: AnswerWanted | None = None) -> None:
+        task = asyncio.create_task(self._execute(step, find))
+        task.add_done_callback(self._look_at)
+        self._executions[step.id] = _Execution(key, task, wanted)
+
+    async def _execute(self, step: Step, find: _Find) -> None:
         try:
-            memo = self._memo
-            if memo and (result := await memo.load(key)):
-                await self._sink.emit(StepFinished(result=result))
-            else:
-                result = await self._run_step(step, given, partial(memo.commit, key) if memo else None)
+            result = await find()
         except RunStopped as stopped:
             await self._stop(stopped)
             return
-        current = self._executions.get(step.id)
-        if current and current.task is asyncio.current_task():
+        if result and self._is_current(step):
             self._commit(result)
+
+    async def _found(self, step: Step, key: StepKey, given: Results) -> StepResult | None:
+        """The step's result; None if a person was asked for it."""
+        memo = self._memo
+        if memo and (result := await memo.load(key)):
+            return await self._known(step, result)
+        if not is_asked(step, given):
+            return await self._run_step(step, given, partial(memo.commit, key) if memo else None)
+        wanted = question_of(step, given, key)
+        await self._sink.emit(wanted)
+        if self._is_current(step):
+            self._start(step, key, partial(self._heard, step, key), wanted)
+        return None
+
+    async def _heard(self, step: Step, key: StepKey) -> StepResult:
+        """What a person says while other steps still run."""
+        if self._memo is None:
+            return await asyncio.Future()  # nobody could tell
+        return await self._known(step, await self._memo.answered(key))
+
+    async def _known(self, step: Step, result: StepResult) -> StepResult:
+        await self._sink.emit(StepFinished(result=result))
+        if result.status == "error" and step.policy and step.policy.on_failure == "fail":
+            raise StepRequired(result)
+        return result
+
+    def _is_current(self, step: Step) -> bool:
+        current = self._executions.get(step.id)
+        return current is not None and current.task is asyncio.current_task()
 
     def _commit(self, result: StepResult) -> None:
         self._results[result.id] = result

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from graphs.person import PersonQuestion
 from graphs.plan import Plan
 from graphs.policies import ErrorKind
 
@@ -87,6 +88,21 @@ class StepResult(BaseModel):
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0
+    answered_by: str | None = None
+    """The person who answered, as the API knows them."""
+
+
+class AnswerWanted(_Event):
+    """A step waits for a person."""
+
+    type: Literal["answer_wanted"] = "answer_wanted"
+    step: int
+    round: int = 1
+    digest: str
+    """Of what the step was given: with step and round, its execution."""
+    text: str
+    """The step's text with short results filled in."""
+    question: PersonQuestion = PersonQuestion()
 
 
 class StepFinished(_Event):
@@ -121,7 +137,7 @@ class Answered(_Event):
 
 
 GraphEvent = Annotated[
-    PlanToken | Planned | StepStarted | StepToken | ToolCalled | StepFinished | AnswerToken | Answered,
+    PlanToken | Planned | StepStarted | StepToken | ToolCalled | AnswerWanted | StepFinished | AnswerToken | Answered,
     Field(discriminator="type"),
 ]
 

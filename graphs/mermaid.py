@@ -1,6 +1,6 @@
-"""A plan and a finished run as Mermaid flowcharts."""
+"""A plan and a run as Mermaid flowcharts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from graphs.events import Answered, StepResult
 from graphs.plan import Plan, Step
@@ -11,6 +11,7 @@ _STYLES = """\
     classDef success fill:#d3f9d8,stroke:#2b8a3e,color:#1b1b1b
     classDef unverified fill:#fff3bf,stroke:#e67700,color:#1b1b1b
     classDef error fill:#ffe3e3,stroke:#c92a2a,color:#1b1b1b
+    classDef waiting fill:#e5dbff,stroke:#5f3dc4,color:#1b1b1b
     classDef skipped fill:#f1f3f5,stroke:#868e96,color:#1b1b1b,stroke-dasharray:4"""
 # translated in one pass, so that no entity is escaped again
 _ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\\": "#92;"}
@@ -21,11 +22,16 @@ def plan_flowchart(plan: Plan) -> str:
     return _flowchart(plan, {step.id: [] for step in plan.steps}, "answer")
 
 
-def run_flowchart(plan: Plan, results: Results, answered: Answered) -> str:
-    """A finished run: the plan with each step's shortened result and time, coloured by its status."""
-    found = {step.id: _outcome(results[step.id]) for step in plan.steps}
-    classes = [f"    class s{step.id} {_status(results[step.id])}" for step in plan.steps]
-    chart = _flowchart(plan, found, f"answer ({answered.source}), {answered.seconds:.2f} s")
+def run_flowchart(plan: Plan, results: Results, answered: Answered | None, waiting: Collection[int] = ()) -> str:
+    """A run: the plan with each step's shortened result and time, coloured by its status.
+
+    Of a run that waits for a person there is no answer; the steps that wait are marked.
+    """
+    found = {step.id: _outcome(results[step.id]) if step.id in results else [] for step in plan.steps}
+    found |= {k: ["waits for a person"] for k in waiting}
+    statuses = {k: _status(result) for k, result in results.items()} | dict.fromkeys(waiting, "waiting")
+    classes = [f"    class s{step.id} {statuses[step.id]}" for step in plan.steps if step.id in statuses]
+    chart = _flowchart(plan, found, f"answer ({answered.source}), {answered.seconds:.2f} s" if answered else "answer")
     return "\n".join([chart, _STYLES, *classes])
 
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from graphs.person import PERSON, PersonQuestion
 from graphs.policies import StepPolicy
 
 MAX_STEPS = 12
@@ -28,6 +29,8 @@ class Step(BaseModel):
     """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
     policy: StepPolicy | None = None
     """None: the run's default. Given by hand only; the planner writes none."""
+    question: PersonQuestion | None = None
+    """How a step for a person is put."""
     round: int = Field(default=1, ge=1)
     """Of planning, in which it was written."""
 
@@ -51,6 +54,15 @@ class Step(BaseModel):
             raise ValueError(f"step {self.id} refers to {bad}; a step may refer only to steps before it")
         if wanted != self.depends_on:
             object.__setattr__(self, "depends_on", wanted)
+        return self
+
+    @model_validator(mode="after")
+    def _check_person(self) -> Self:
+        if self.question and self.expert != PERSON:
+            raise ValueError(f"step {self.id} has a question for a person; make its expert {PERSON!r}, or drop it")
+        policy = self.policy if self.expert == PERSON else None
+        if policy and (policy.timeout or policy.retry or policy.quorum or policy.on_failure == "general"):
+            raise ValueError(f"step {self.id} waits for a person; its policy may only skip, fail or have a default")
         return self
 
 

@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ErrorKind = Literal["generation", "tool", "timeout", "step"]
-"""Why a step has no result: its expert could not answer, its tool could not compute, its time was up, or another."""
+ErrorKind = Literal["generation", "tool", "timeout", "step", "rejected"]
+"""Why a step has no result: its expert could not answer, its tool could not compute, its time was up, a person has
+rejected it, or another."""
 OnFailure = Literal["skip", "fail", "default", "general"]
 
 

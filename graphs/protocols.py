@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from graphs.events import StepResult
+from graphs.person import PERSON as PERSON
 
 GENERAL = "general"
 """The expert that is always there."""
@@ -196,3 +197,7 @@ class StepMemo(Protocol):
     async def load(self, key: StepKey) -> StepResult | None: ...
 
     async def commit(self, key: StepKey, result: StepResult) -> None: ...
+
+    async def answered(self, key: StepKey) -> StepResult:
+        """Return when a person has answered this step: what `load` then finds."""
+        ...

@@ -7,7 +7,7 @@ START ─► round ─► END            inside: r1.s1 … ─► joiner, then r
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
@@ -19,7 +19,7 @@ from graphs.budget import Meter
 from graphs.compile import compile_plan
 from graphs.dispatch import Dispatcher
 from graphs.errors import BudgetExhausted, GenerationError, RunStopped
-from graphs.events import Answered, EventSink, Planned
+from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
 from graphs.limits import Limits
 from graphs.planner import Planner
@@ -65,6 +65,10 @@ class Rounds:
     saving: Saving | None = None
     stopped: RunStopped | None = None
     """Why the run ended early."""
+    wanted: tuple[AnswerWanted, ...] = ()
+    """What persons have not answered: the graph was interrupted, and there is no answer yet."""
+    results: Results = field(default_factory=dict[int, StepResult])
+    """Of the last round, those of the earlier ones included."""
 
     async def run(self, planned: Planned) -> RoundsState:
         """Run what is planned, and plan again while there is no result and another round is left."""
@@ -77,7 +81,8 @@ class Rounds:
         graph.add_node(ROUND, self._round)
         graph.add_edge(START, ROUND)
         graph.add_conditional_edges(ROUND, _next, [ROUND, END])
-        return RoundsState(**await self._invoke(graph.compile(self._checkpointer), state))
+        found = await self._invoke(graph.compile(self._checkpointer), state)
+        return RoundsState(planned=found["planned"], results=self.results, answer=found["answer"])
 
     async def _round(self, state: RoundsState) -> dict[str, Any]:
         """Run the steps of the last plan that are not finished, then answer or plan anew."""
@@ -103,11 +108,14 @@ class Rounds:
                 checkpointer=self._checkpointer if is_outermost else None,
             )
             inputs = {"results": state["results"], "answer": None}
-            # inside of the outer graph it keeps its checkpoints in that one's thread by itself
-            found = await (self._invoke(graph, inputs) if is_outermost else graph.ainvoke(inputs))
-        self.stopped = dispatcher.stopped
-        results: Results = found["results"]
-        if found["answer"] is not None:
+            try:
+                # inside of the outer graph it keeps its checkpoints in that one's thread by itself, and an interrupt
+                # is raised through it
+                found = await (self._invoke(graph, inputs) if is_outermost else graph.ainvoke(inputs))
+            finally:
+                self.stopped, self.wanted, self.results = dispatcher.stopped, dispatcher.wanted, dispatcher.results
+        results = self.results
+        if found["answer"] is not None or self.wanted:
             return {"results": results, "answer": found["answer"]}
         if following := await self._plan_again(planned, results):
             return {"results": results, "planned": (following,)}

@@ -7,9 +7,9 @@ from typing import Literal
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import BaseModel, ConfigDict
 
-from graphs.budget import Meter, MeteredClient
+from graphs.budget import NOTHING, Meter, MeteredClient, Spent
 from graphs.errors import InvalidPlan, TaskError
-from graphs.events import Answered, EventSink, Planned, StepResult
+from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import PLANNER, Planner
@@ -40,17 +40,23 @@ class Timings(BaseModel):
 
 
 class RunOutcome(BaseModel):
-    """A finished run."""
+    """A run that has finished, or waits for a person."""
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["success", "error", "timeout", "budget_exhausted"]
-    """"error" if no sink of the plan has a result, or a step failed the run; "timeout" if that one's time was up."""
+    status: Literal["success", "error", "timeout", "budget_exhausted", "interrupted"]
+    """"error" if no sink of the plan has a result, or a step failed the run; "timeout" if that one's time was up.
+
+    "interrupted": all that needs no answer of a person is done. Run again with the answers in the memo, it goes on.
+    """
     reason: str = ""
     """Why the run ended early."""
     plan: Plan
     plan_warnings: tuple[str, ...]
     results: tuple[StepResult, ...]
+    wanted: tuple[AnswerWanted, ...] = ()
+    """What persons are asked, if it was interrupted; then the results are those so far, and the answer is empty."""
+    spent: Spent = NOTHING
     answer: Answered
     usage: Usage
     timings: Timings
@@ -67,10 +73,12 @@ async def run_task(
     checkpointer: BaseCheckpointSaver[str] | None = None,
     run_id: str = "",
     memo: StepMemo | None = None,
+    spent: Spent = NOTHING,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
-    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
+    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `spent` is what an
+    interrupted run has spent before.
 
     Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
     given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
@@ -79,7 +87,7 @@ async def run_task(
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
-    meter = Meter(limits.budget)
+    meter = Meter(limits.budget, spent)
     client = MeteredClient(client, meter)
     if isinstance(plan, Planned):
         planned = plan
@@ -90,6 +98,8 @@ async def run_task(
     saving = None if checkpointer is None else Saving(checkpointer, run_id)
     rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
     outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    if rounds.wanted:
+        return outcome.model_copy(update={"status": "interrupted", "wanted": rounds.wanted, "spent": meter.spent})
     stopped = rounds.stopped or meter.exhausted
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
@@ -116,11 +126,11 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
 
 
 def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
-    last, answer = state["planned"][-1], state["answer"]
-    assert answer is not None
-    results = tuple(state["results"][step.id] for step in last.plan.steps)
+    last, answer = state["planned"][-1], state["answer"] or Answered(answer="", source="assembled")
+    results = tuple(state["results"].values())
     parts = (*state["planned"], *results, answer)
-    has_answer = any(state["results"][step.id].status == "success" for step in last.plan.sinks)
+    sinks = {step.id for step in last.plan.sinks}
+    has_answer = any(result.status == "success" for result in results if result.id in sinks)
     plan_seconds = sum(planned.seconds for planned in state["planned"])
     return RunOutcome(
         status="success" if has_answer else "error",

@@ -6,6 +6,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from graphs.errors import InvalidPlan
+from graphs.person import PERSON
 from graphs.plan import MAX_GIVEN_STEPS, Plan, Step
 
 
@@ -39,7 +40,7 @@ def unknown_experts(steps: Collection[Step], known_experts: Collection[str]) -> 
         f"step {step.id} names unknown expert {expert!r}; known: {known}"
         for step in steps
         for expert in step.experts
-        if expert not in known_experts
+        if expert not in known_experts and step.expert != PERSON
     ]
 
 

@@ -1,15 +1,17 @@
 """A run in the hands of one worker. Every write carries the fence of its claim; a late one is refused."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from redis.asyncio import Redis
 
-from graphs.events import Answered, Planned, StepFinished, StepResult
+from graphs.budget import Spent
+from graphs.events import Answered, AnswerWanted, Planned, StepFinished, StepResult
 from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
-from orchestrator.events import RunFinished, TraceEvent
+from orchestrator.events import RunFinished, RunInterrupted, TraceEvent
 from orchestrator.keys import Keys
+from orchestrator.question import Question
 from orchestrator.redis_connection import redis_errors
 from orchestrator.retention import TraceLimits
 from orchestrator.run import Run, RunStatus
@@ -17,14 +19,20 @@ from orchestrator.run import Run, RunStatus
 LIVE = " ".join(f'"{status}"' for status in RunStatus if not status.is_terminal)
 PLAN_FIELD = "plan"
 TRACE_LIMITS = TraceLimits()
+QUESTION_PREFIX = "question:"
 
-# KEYS: the run, its other keys. ARGV: live statuses, fence or '', commands as JSON, each with its key as a number.
-# The client repeats a call whose reply was lost; an entry that is in the stream already is not written twice.
-GUARDED = """
+_GUARD = """
 local status, fence = unpack(redis.call('HMGET', KEYS[1], 'status', 'fence'))
 if not status then return 'gone' end
 if not string.find(ARGV[1], status, 1, true) then return 'ended' end
 if ARGV[2] ~= '' and ARGV[2] ~= fence then return 'taken' end
+"""
+
+# KEYS: the run, its other keys. ARGV: live statuses, fence or '', commands as JSON, each with its key as a number.
+# The client repeats a call whose reply was lost; an entry that is in the stream already is not written twice.
+GUARDED = (
+    _GUARD
+    + """
 for _, command in ipairs(cjson.decode(ARGV[3])) do
   command[2] = KEYS[command[2]]
   local reply = redis.pcall(unpack(command))
@@ -33,6 +41,26 @@ for _, command in ipairs(cjson.decode(ARGV[3])) do
 end
 return 'written'
 """
+)
+
+# KEYS: as above. ARGV: live statuses, fence, id of the event, event, time, names and values as JSON, memo's fields.
+# The run is pending if one of its questions has been answered since it looked, else interrupted.
+INTERRUPT = (
+    _GUARD
+    + """
+if status == '"interrupted"' then return 'written' end
+redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[6])))
+for i = 7, #ARGV do
+  if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 1 then
+    redis.call('HSET', KEYS[1], 'status', '"pending"')
+    return 'answered'
+  end
+end
+redis.call('HSET', KEYS[1], 'status', '"interrupted"')
+redis.call('XADD', KEYS[4], ARGV[3], 'event', ARGV[4], 'at', ARGV[5])
+return 'written'
+"""
+)
 
 RUN, STEPS, MEMO, EVENTS = 1, 2, 3, 4
 """The places of a run's keys in `Keys.of_run`."""
@@ -52,6 +80,11 @@ def ending_commands(final: RunFinished, num_keys: int, run_ttl_seconds: int, tra
         ("XADD", EVENTS, "*", "event", final.model_dump_json(), "at", at),
         *(("EXPIRE", key, str(ttl)) for key, ttl in seconds.items()),
     ]
+
+
+def question_field(step: int) -> str:
+    """The field of a run's record that has the question of a step."""
+    return f"{QUESTION_PREFIX}{step}"
 
 
 class ClaimedRun:
@@ -80,6 +113,7 @@ class ClaimedRun:
         self._run_ttl_seconds = run_ttl_seconds
         self._traces = traces
         self._guarded = redis.register_script(GUARDED)
+        self._interrupt = redis.register_script(INTERRUPT)
         self._attempts_before = run.attempts - 1
         self._num_events = 0
         self._num_entries = num_entries
@@ -122,6 +156,11 @@ class ClaimedRun:
         result = finished.result
         await self.append(finished, ("HSET", STEPS, str(result.id), result.model_dump_json()))
 
+    async def append_question(self, wanted: AnswerWanted) -> None:
+        """Open a question in the record and in the trace."""
+        question = Question(wanted=wanted, asked=datetime.now(UTC))
+        await self.append(wanted, ("HSET", RUN, question_field(wanted.step), question.model_dump_json()))
+
     async def append_answer(self, answered: Answered) -> None:
         """Keep the answer in the record and in the trace."""
         await self.append(answered, ("HSET", RUN, "answer", json.dumps(answered.answer)))
@@ -140,6 +179,21 @@ class ClaimedRun:
     async def finish(self, final: RunFinished) -> None:
         """End the run."""
         await self._write(*ending_commands(final, len(self._keys), self._run_ttl_seconds, self._traces))
+
+    async def interrupt(self, questions: Mapping[str, AnswerWanted], spent: Spent) -> None:
+        """Leave the run until a person has answered one of the questions, which have their fields of the memo.
+
+        It is interrupted, or pending if an answer has come meanwhile; nobody's either way, with all its attempts.
+        """
+        self._num_events += 1
+        self._num_entries += 1
+        event = RunInterrupted(run_id=self.run.id, steps=tuple(wanted.step for wanted in questions.values()))
+        fields = {"worker": None, "attempts": self._attempts_before, "spent": spent.model_dump()}
+        pairs = [text for name, value in fields.items() for text in (name, json.dumps(value))]
+        entry = (f"{self.run.fence}-{self._num_events}", event.model_dump_json(), datetime.now(UTC).isoformat())
+        arguments = [LIVE, self.run.fence, *entry, json.dumps(pairs), *questions]
+        async with redis_errors():
+            self._raise_for(await self._interrupt(keys=self._keys, args=arguments))
 
     async def hand_back(self, *, counts: bool) -> None:
         """Put the run back as it was before this claim, which counts as an attempt or does not."""

@@ -23,6 +23,15 @@ class RunStarted(_Event):
     """The number of the claim, the run's fence."""
 
 
+class RunInterrupted(_Event):
+    """Nothing is left to do before persons have answered; with an answer comes another `run_started`."""
+
+    type: Literal["run_interrupted"] = "run_interrupted"
+    run_id: str
+    steps: tuple[int, ...]
+    """Those that wait."""
+
+
 class RunFinished(_Event):
     """The run is terminal. The last event of a trace."""
 
@@ -49,7 +58,7 @@ class TraceCut(_Event):
     """Of their text."""
 
 
-TraceEvent = Annotated[RunStarted | RunFinished | TraceCut | GraphEvent, Field(discriminator="type")]
+TraceEvent = Annotated[RunStarted | RunInterrupted | RunFinished | TraceCut | GraphEvent, Field(discriminator="type")]
 TRACE_EVENT: TypeAdapter[TraceEvent] = TypeAdapter(TraceEvent)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from graphs.asking import key_of
 from graphs.errors import RunStopped
 from graphs.events import EventSink
 from graphs.run import RunOutcome
@@ -22,6 +23,7 @@ from orchestrator.recorder import Recorder
 from orchestrator.run import Run, RunError, RunStatus
 from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore, so_far
+from orchestrator.step_memo import memo_field
 
 Perform = Callable[[ClaimedRun, EventSink], Awaitable[RunOutcome]]
 """What a run does; events go to the sink."""
@@ -125,6 +127,9 @@ class Execution:
                 await claimed.hand_back(counts=has_failed)
                 await self._queue.hand_back(self.lease)
                 return
+            if work.exception() is None and (outcome := work.result()) and outcome.status == "interrupted":
+                await self._interrupt(claimed, outcome)
+                return
             await claimed.finish(_ending(claimed.run, work, recorder))
         except LeaseLostError as error:
             _LOG.warning("%s", error)
@@ -132,6 +137,15 @@ class Execution:
         except (RunEndedError, RunNotFoundError):
             pass  # somebody has cancelled it
         await self._queue.done(self.lease)
+
+    async def _interrupt(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+        """Nobody executes a run that waits for a person. Whoever dies here leaves it to the lease or to a sweep."""
+        run_id = claimed.run.id
+        questions = {memo_field(key_of(wanted)): wanted for wanted in outcome.wanted}
+        await claimed.interrupt(questions, outcome.spent)
+        await self._queue.set_aside(self.lease)
+        if not await self._runs.is_interrupted(run_id):
+            await self._queue.wake(run_id)  # answered, or cancelled, before its entry was aside
 
 
 def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> RunFinished:

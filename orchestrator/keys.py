@@ -11,6 +11,7 @@
 | ccoe:{tenant}:webhooks:due             | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:queue:<lane>             | stream     | permanent, empty when idle     |
 | ccoe:{tenant}:queue:delayed            | sorted set | permanent, gone when empty     |
+| ccoe:{tenant}:queue:aside              | hash       | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:active | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:parked | list       | permanent, gone when empty     |
 | ccoe:{tenant}:idempotency:<digest>     | string     | recent                         |
@@ -76,7 +77,7 @@ KINDS = (
     Kind("api_keys", "tenant", Retention.PERMANENT),
     Kind("schedules", "tenant", Retention.PERMANENT, "(:due)?"),
     Kind("webhooks", "tenant", Retention.PERMANENT, "(:due)?"),
-    Kind("queue", "tenant", Retention.PERMANENT, ":(high|normal|low|private|delayed)"),
+    Kind("queue", "tenant", Retention.PERMANENT, ":(high|normal|low|private|delayed|aside)"),
     Kind("concurrency", "tenant", Retention.PERMANENT, r":[\w.-]+:(active|parked)"),
     Kind("idempotency", "tenant", Retention.RECENT, ":[0-9a-f]{64}"),
     Kind("health", "tenant", Retention.MOMENTARY),
@@ -131,6 +132,11 @@ class Keys:
     def delayed(self) -> str:
         """Queue entries by the time when they are due."""
         return f"ccoe:{{{self.tenant}}}:queue:delayed"
+
+    @property
+    def aside(self) -> str:
+        """Queue entries of runs that wait for a person, by run."""
+        return f"ccoe:{{{self.tenant}}}:queue:aside"
 
     @property
     def concurrency(self) -> str:

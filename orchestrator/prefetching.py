@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from experts.errors import ExpertError
 from graphs.events import EventSink, GraphEvent, Planned
+from graphs.person import PERSON
 from orchestrator.expert_host import ExpertHost
 
 
@@ -27,7 +28,7 @@ class _Prefetcher:
     async def emit(self, event: GraphEvent) -> None:
         await self._sink.emit(event)
         if isinstance(event, Planned):
-            names = dict.fromkeys(step.expert for step in event.plan.steps)
+            names = dict.fromkeys(step.expert for step in event.plan.steps if step.expert != PERSON)
             self._loading += [asyncio.create_task(self._load(name)) for name in names]
 
     async def close(self) -> None:

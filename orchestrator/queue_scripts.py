@@ -89,7 +89,7 @@ return taken
 """
 )
 
-# KEYS: the entry's lane, all lanes. ARGV: id, entry, beginning of concurrency keys.
+# KEYS: the entry's lane, all lanes, and those set aside if it is to be. ARGV: id, entry, beginning of concurrency keys.
 # Whoever deletes the entry hands its place to the first that is parked.
 DONE = (
     _PRELUDE
@@ -97,6 +97,7 @@ DONE = (
 redis.call('XACK', KEYS[1], 'workers', ARGV[1])
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return end
 local entry = cjson.decode(ARGV[2])
+if KEYS[6] then redis.call('HSET', KEYS[6], entry.run, ARGV[2]) end
 if not entry.key then return end
 local active = ARGV[3] .. entry.key .. ':active'
 redis.call('ZREM', active, entry.run)
@@ -105,6 +106,17 @@ if not text then return end
 local parked = cjson.decode(text)
 redis.call('ZADD', active, now(), parked.run)
 redis.call('XADD', lane(KEYS[1 + parked.lane]), '*', 'entry', text)
+"""
+)
+
+# KEYS: lanes, those set aside. ARGV: run. An entry is in a lane or aside, never in both.
+WAKE = (
+    _PRELUDE
+    + """
+local text = redis.call('HGET', KEYS[5], ARGV[1])
+if not text then return end
+redis.call('HDEL', KEYS[5], ARGV[1])
+redis.call('XADD', lane(KEYS[cjson.decode(text).lane]), '*', 'entry', text)
 """
 )
 

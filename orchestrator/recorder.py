@@ -3,7 +3,17 @@
 import asyncio
 from datetime import UTC, datetime
 
-from graphs.events import Answered, AnswerToken, GraphEvent, Planned, PlanToken, StepFinished, StepResult, StepToken
+from graphs.events import (
+    Answered,
+    AnswerToken,
+    AnswerWanted,
+    GraphEvent,
+    Planned,
+    PlanToken,
+    StepFinished,
+    StepResult,
+    StepToken,
+)
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.events import RunStarted
 from orchestrator.run import Timings, Usage
@@ -15,7 +25,7 @@ _GROUP_SECONDS = 0.03
 class Recorder:
     """The EventSink of one claimed run. A write that fails is raised by the next `emit`, which stops the run.
 
-    What an earlier worker has written, a plan or a step's result, counts and is not written again.
+    What an earlier worker has written, a plan, a step's result or a question, counts and is not written again.
     """
 
     def __init__(self, claimed: ClaimedRun) -> None:
@@ -104,6 +114,10 @@ class Recorder:
                 self._count(event.result)
                 if event.result != self._claimed.run.steps.get(event.result.id):
                     await self._claimed.append_step(event)
+            case AnswerWanted():
+                question = self._claimed.run.questions.get(event.step)
+                if question is None or event != question.wanted:
+                    await self._claimed.append_question(event)
             case Answered():
                 self._answer_seconds += event.seconds
                 self._count(event)

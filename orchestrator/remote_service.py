@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from graphs.budget import Budget
+from orchestrator.answer_store import AnswerStore
 from orchestrator.data_directory import Announcement
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
 from orchestrator.run import AT_ONCE, Run, Scheduling
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings
@@ -19,8 +21,9 @@ from orchestrator.trace_store import TraceStore
 class RemoteService:
     """Submit, watch and cancel runs of a running service, as Service does."""
 
-    def __init__(self, client: ServiceClient, runs: RunStore, traces: TraceStore) -> None:
+    def __init__(self, client: ServiceClient, runs: RunStore, traces: TraceStore, answers: AnswerStore) -> None:
         self.runs = runs
+        self.answers = answers
         self._client = client
         self._traces = traces
 
@@ -29,8 +32,10 @@ class RemoteService:
     async def open(cls, settings: Settings, running: Announcement) -> AsyncGenerator[Self]:
         """Reach a running service, and its Redis. Raises RedisUnavailableError."""
         async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
-            runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
-            yield cls(client, runs, TraceStore(redis, runs))
+            keys = Keys(settings.tenant)
+            runs = RunStore(redis, keys, settings.run_ttl_seconds)
+            answers = AnswerStore(redis, runs, RunQueue(redis, keys, "", settings.run_ttl_seconds))
+            yield cls(client, runs, TraceStore(redis, runs), answers)
 
     async def submit(
         self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None

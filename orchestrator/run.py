@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from graphs.budget import Budget
+from graphs.budget import NOTHING, Budget, Spent
 from graphs.events import StepResult
 from graphs.plan import Plan
+from orchestrator.question import Question
 from orchestrator.webhook import Webhook
 
 
@@ -122,12 +123,22 @@ class Run(_Record):
     finished: AwareDatetime | None = None
     limits: Budget = Budget()
     """What it may spend."""
+    spent: Spent = NOTHING
+    """What it had spent when it was interrupted last."""
     plan: Plan | None = None
     steps: Mapping[int, StepResult] = Field(default_factory=dict[int, StepResult])
+    questions: Mapping[int, Question] = Field(default_factory=dict[int, Question])
+    """What persons were asked, by step."""
     answer: str | None = None
     error: RunError | None = None
     usage: Usage = Usage()
     timings: Timings = Timings()
+
+    @property
+    def open_questions(self) -> Mapping[int, Question]:
+        """Those that wait for an answer."""
+        is_over = self.status.is_terminal
+        return {step: one for step, one in self.questions.items() if not (one.given or is_over)}
 
 
 def new_run_id(now: datetime | None = None) -> str:

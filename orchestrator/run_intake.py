@@ -6,6 +6,7 @@ from typing import Any
 
 from graphs.budget import Budget
 from graphs.errors import InvalidPlan
+from graphs.person import PERSON
 from graphs.plan import Plan
 from graphs.planner import PLANNER
 from graphs.protocols import ExpertClient
@@ -123,6 +124,9 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
+        if self._is_private and run.plan and any(step.expert == PERSON for step in run.plan.steps):
+            reason = "a step waits for a person, but a run with tools of its own ends with this process"
+            raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
         await self._runs.create(run, memo)
         run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)

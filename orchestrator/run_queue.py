@@ -12,7 +12,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from orchestrator.keys import Keys
-from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
+from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH, WAKE
 from orchestrator.redis_connection import redis_errors
 from orchestrator.retention import DAY
 from orchestrator.run import Priority, Run, Scheduling
@@ -63,6 +63,7 @@ class RunQueue:
         self._done = redis.register_script(DONE)
         self._touch = redis.register_script(TOUCH)
         self._prune = redis.register_script(PRUNE)
+        self._wake = redis.register_script(WAKE)
 
     async def put(self, run: Run, scheduling: Scheduling, *, is_private: bool = False) -> tuple[str, Lease | None]:
         """List a run and let it wait for its turn, once; a private one is leased to this worker and never waits.
@@ -101,6 +102,24 @@ class RunQueue:
         arguments = [lease.id, lease.entry, self._keys.concurrency]
         async with redis_errors():
             await self._done(keys=[lease.lane, *self._keys.lanes], args=arguments)
+
+    async def set_aside(self, lease: Lease) -> None:
+        """The run waits for a person: its entry leaves its lane until `wake`, and its concurrency key gets a place."""
+        if self._announce is not None:
+            await self._announce(lease.run_id)
+        arguments = [lease.id, lease.entry, self._keys.concurrency]
+        async with redis_errors():
+            await self._done(keys=[lease.lane, *self._keys.lanes, self._keys.aside], args=arguments)
+
+    async def aside(self) -> list[str]:
+        """The runs whose entries are set aside."""
+        async with redis_errors():
+            return cast(list[str], await self._redis.hkeys(self._keys.aside))
+
+    async def wake(self, run_id: str) -> None:
+        """Let a run wait for its turn again, if it was set aside."""
+        async with redis_errors():
+            await self._wake(keys=[*self._keys.lanes, self._keys.aside], args=[run_id])
 
     async def hand_back(self, lease: Lease) -> None:
         """Let the next worker that looks have the run at once."""

@@ -9,7 +9,16 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from graphs.events import Planned, StepResult
-from orchestrator.claimed_run import GUARDED, LIVE, PLAN_FIELD, TRACE_LIMITS, ClaimedRun, ending_commands
+from orchestrator.claimed_run import (
+    GUARDED,
+    LIVE,
+    PLAN_FIELD,
+    QUESTION_PREFIX,
+    TRACE_LIMITS,
+    ClaimedRun,
+    ending_commands,
+    question_field,
+)
 from orchestrator.errors import RunEndedError, RunNotFoundError, RunUnreadableError
 from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
@@ -78,11 +87,18 @@ class RunStore:
         if not record:
             raise RunNotFoundError(run_id)
         fields = {name: json.loads(value) for name, value in record.items()}
+        asked = sorted(int(name.removeprefix(QUESTION_PREFIX)) for name in fields if name.startswith(QUESTION_PREFIX))
+        fields["questions"] = {step: fields.pop(question_field(step)) for step in asked}
         fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
         try:
             return Run.model_validate(fields)
         except ValidationError as error:
             raise RunUnreadableError(run_id, str(error)) from error
+
+    async def is_interrupted(self, run_id: str) -> bool:
+        """Whether the run waits for a person."""
+        async with redis_errors():
+            return await self._redis.hget(self.keys.run(run_id), "status") == json.dumps(RunStatus.INTERRUPTED)
 
     async def memo(self, run_id: str) -> dict[str, str]:
         """What the run need not do again, as it is kept."""
@@ -154,7 +170,7 @@ def so_far(run: Run, status: RunStatus, error: RunError) -> RunFinished:
 
 
 def _fields(run: Run) -> dict[Any, Any]:
-    dumped: dict[str, Any] = run.model_dump(mode="json", exclude={"steps"}, context=REVEALED)
+    dumped: dict[str, Any] = run.model_dump(mode="json", exclude={"steps", "questions"}, context=REVEALED)
     return {name: json.dumps(value) for name, value in dumped.items()}
 
 

@@ -17,6 +17,7 @@ from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
 from orchestrator.agenda_worker import AgendaWorker
+from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
@@ -100,6 +101,7 @@ class Service:
             settings.retention.recent,
             self.deliveries.announce,
         )
+        self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
         self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
@@ -176,6 +178,7 @@ class Service:
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
         run = await self.runs.cancel(run_id, reason)
+        await self._queue.wake(run_id)
         self._worker.look(run_id)
         # its entry may wait for long until a worker takes it
         await self.deliveries.announce(run_id)
@@ -231,6 +234,7 @@ class Service:
                 memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,
                 run_id=run.id,
+                spent=run.spent,
             )
 
     async def _leave(self) -> None:

@@ -4,9 +4,14 @@ A field of the run's memo is `round.step.iteration.sample:digest`. A step that w
 digest: it does not find the old result and is run.
 """
 
+import asyncio
+
 from graphs.events import StepResult
 from graphs.protocols import StepKey
 from orchestrator.claimed_run import PLAN_FIELD, ClaimedRun
+
+LISTEN_SECONDS = 0.25
+"""How often a run that is executed looks for answers."""
 
 
 class RedisStepMemo:
@@ -17,11 +22,18 @@ class RedisStepMemo:
 
     async def load(self, key: StepKey) -> StepResult | None:
         """The committed result of this execution, if there is one."""
-        return await self._claimed.recall(_field(key))
+        return await self._claimed.recall(memo_field(key))
 
     async def commit(self, key: StepKey, result: StepResult) -> None:
         """Keep the result; one that is kept already stays."""
-        await self._claimed.commit(_field(key), result)
+        await self._claimed.commit(memo_field(key), result)
+
+    async def answered(self, key: StepKey) -> StepResult:
+        """The result, when a person has answered; only a run that still does other things waits here."""
+        while True:
+            if result := await self.load(key):
+                return result
+            await asyncio.sleep(LISTEN_SECONDS)
 
 
 def step_of(field: str) -> int | None:
@@ -29,5 +41,6 @@ def step_of(field: str) -> int | None:
     return None if field == PLAN_FIELD else int(field.split(":")[0].split(".")[1])
 
 
-def _field(key: StepKey) -> str:
+def memo_field(key: StepKey) -> str:
+    """The field of an execution."""
     return f"{key.round}.{key.step}.{key.iteration}.{key.sample}:{key.digest}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.execution import Execution, Perform
@@ -9,6 +10,7 @@ from orchestrator.heartbeat import Heartbeat
 from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
 
+SWEEP_SECONDS = 30.0
 _CLOSE_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
@@ -26,12 +28,14 @@ class Worker:
         self._perform = perform
         self._max_concurrent_runs = max_concurrent_runs
         self._executions: dict[asyncio.Task[None], Execution] = {}
+        self._next_sweep = 0.0
         self.is_closed = False
 
     async def work(self) -> None:
         """Take runs until `close`."""
         while not self.is_closed:
             try:
+                await self._sweep()
                 await self._take()
             except RedisUnavailableError as error:
                 _LOG.warning("no runs are taken from the queue: %s", error)
@@ -56,6 +60,15 @@ class Worker:
             execution.hand_back()
         if self._executions:
             await asyncio.wait(self._executions, timeout=_CLOSE_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Wake runs that were answered or cancelled by somebody who died before doing so."""
+        if (now := time.monotonic()) < self._next_sweep:
+            return
+        for run_id in await self._queue.aside():
+            if not await self._runs.is_interrupted(run_id):
+                await self._queue.wake(run_id)
+        self._next_sweep = now + SWEEP_SECONDS
 
     async def _take(self) -> None:
         free = self._max_concurrent_runs - len(self._executions)

@@ -1,14 +1,15 @@
-"""Runs over HTTP: create, read, cancel, follow."""
+"""Runs over HTTP: create, read, answer, cancel, follow."""
 
 import logging
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from orchestrator.api.injection import ServiceDependency
+from graphs.person import PersonAnswer
+from orchestrator.api.injection import CallerDependency, ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
 from orchestrator.run import Run
@@ -70,6 +71,18 @@ async def cancel_run(run_id: str, service: ServiceDependency) -> Run:
     return await service.cancel(run_id)
 
 
+@router.post("/{run_id}/steps/{step}/answer")
+async def answer_step(
+    run_id: str,
+    step: Annotated[int, Path(ge=1)],
+    answer: PersonAnswer,
+    service: ServiceDependency,
+    caller: CallerDependency,
+) -> Run:
+    """Answer a step that waits for a person, once; 409 if somebody was faster, or the step waits for nothing."""
+    return await service.answers.answer(run_id, step, answer, caller.name)
+
+
 @router.post("/{run_id}/resume", status_code=202)
 async def resume_run(run_id: str, service: ServiceDependency, response: Response) -> Run:
     """Start a run that keeps the finished steps of one that has not succeeded."""
@@ -88,7 +101,10 @@ async def follow_run(
     service: ServiceDependency,
     last_event_id: Annotated[str | None, Header(pattern=r"^(\d{1,19}(-\d{1,19})?)?$")] = None,
 ) -> EventSourceResponse:
-    """The trace as server-sent events, from behind `Last-Event-ID` on, until `run_finished`."""
+    """The trace as server-sent events, from behind `Last-Event-ID` on, until `run_finished`.
+
+    It stays open behind `run_interrupted`; who does not want to wait leaves, and comes back with the last id.
+    """
     await service.runs.get(run_id)
     entries = service.events(run_id, last_event_id or FROM_THE_START)
     return EventSourceResponse(_server_sent(entries), ping=_PING_SECONDS)

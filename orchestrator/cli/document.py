@@ -6,7 +6,7 @@ from orchestrator.run import Run
 
 
 def run_document(run: Run) -> str:
-    """run_id, status, task, plan, steps, answer, error, usage, timings."""
+    """run_id, status, task, plan, steps, open questions, answer, error, usage, timings."""
     fields = run.model_dump(mode="json")
     document = {
         "run_id": run.id,
@@ -14,6 +14,7 @@ def run_document(run: Run) -> str:
         "task": run.task,
         "plan": fields["plan"],
         "steps": list(fields["steps"].values()),
+        "questions": [fields["questions"][str(step)] for step in run.open_questions],
         "answer": run.answer,
         "error": fields["error"],
         "usage": fields["usage"],

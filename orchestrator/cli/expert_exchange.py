@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from experts.card import NAME_PATTERN
+from experts.card import NAME_PATTERN, RESERVED_NAMES
 from experts.checkpoint import load_expert, save_expert
 from experts.exchange.merged_model import export_merged
 from experts.exchange.peft_adapter import AdapterIdentity, export_adapter, import_adapter
@@ -64,8 +64,8 @@ def import_expert(
     output: Annotated[Path, typer.Option(help="The expert gets a directory in it.")] = Path("trained"),
 ) -> None:
     """Make an expert's directory of a PEFT adapter."""
-    if name == "general" or not re.fullmatch(NAME_PATTERN, name):
-        reason = "a name is lower-case letters, digits, - and _, begins with a letter and is not 'general'"
+    if name in RESERVED_NAMES or not re.fullmatch(NAME_PATTERN, name):
+        reason = "a name is lower-case letters, digits, - and _, begins with a letter, is not 'general' or 'person'"
         raise typer.BadParameter(f"{name!r} cannot be used: {reason}")
     about = description or f"Imported from {directory.name}."
     backbone = load_backbone(backbone_config(read_settings()))

@@ -12,6 +12,7 @@ from rich.tree import Tree
 from graphs.events import (
     Answered,
     AnswerToken,
+    AnswerWanted,
     Planned,
     PlanToken,
     StepFinished,
@@ -21,7 +22,7 @@ from graphs.events import (
     ToolCalled,
 )
 from graphs.plan import Plan, Step
-from orchestrator.events import RunFinished, RunStarted, TraceCut, TraceEntry, TraceEvent
+from orchestrator.events import RunFinished, RunInterrupted, RunStarted, TraceCut, TraceEntry, TraceEvent
 from orchestrator.run import Run
 
 _MARKS = {"success": "✓", "error": "✗", "skipped": "–"}
@@ -45,6 +46,7 @@ class RunView:
     plan_seconds: float = 0.0
     asked: dict[int, StepStarted] = field(default_factory=dict[int, StepStarted])
     written: dict[int, str] = field(default_factory=dict[int, str])
+    wanted: dict[int, AnswerWanted] = field(default_factory=dict[int, AnswerWanted])
     called: dict[int, ToolCalled] = field(default_factory=dict[int, ToolCalled])
     results: dict[int, StepResult] = field(default_factory=dict[int, StepResult])
     answer: str = ""
@@ -67,6 +69,8 @@ class RunView:
                 self.written[event.step] = ""
             case StepToken():
                 self.written[event.step] = self.written.get(event.step, "") + event.text
+            case AnswerWanted():
+                self.wanted[event.step] = event
             case ToolCalled():
                 self.called[event.step] = event
             case StepFinished():
@@ -99,17 +103,19 @@ class RunView:
         return Group(*parts)
 
     def _add_step(self, tree: Tree, step: Step) -> None:
-        branch = tree.add(Text(step_line(step, self.asked.get(step.id))))
+        branch = tree.add(Text(step_line(step, self.asked.get(step.id) or self.wanted.get(step.id))))
         result = self.results.get(step.id)
         if step.id in self.called:
             branch.add(Text(f"{self.called[step.id].tool}: {printable(self.called[step.id].call)}", style="dim"))
         elif result is None and step.id in self.written:
             branch.add(Text(printable(self.written[step.id]), style="dim"))
+        if result is None and step.id in self.wanted and self.finished is None:
+            branch.add(Text("waits for a person", style="magenta"))
         if result is not None:
             branch.add(Text(result_line(result), style=_STYLES[result.status]))
 
 
-def step_line(step: Step, asked: StepStarted | None) -> str:
+def step_line(step: Step, asked: StepStarted | AnswerWanted | None) -> str:
     """`#2 math 0.93  text`: the score is the planner's, the text has short results filled in."""
     score = f" {step.scores[step.expert]:.2f}" if step.expert in step.scores else ""
     return f"#{step.id} {step.expert}{score}  {printable(asked.text if asked else step.text)}"
@@ -118,6 +124,7 @@ def step_line(step: Step, asked: StepStarted | None) -> str:
 def result_line(result: StepResult) -> str:
     """`✓ 48 (0.8 s)`, or why there is no result."""
     said = result.result if result.status == "success" else f"{result.status}: {result.error}"
+    said += f" (by {result.answered_by})" if result.answered_by and result.status == "success" else ""
     warned = f" [{'; '.join(result.warnings)}]" if result.warnings else ""
     return f"{_MARKS[result.status]} {printable(said)} ({result.seconds:.1f} s){printable(warned)}"
 
@@ -142,37 +149,31 @@ def recorded(run: Run) -> RunView:
 
 
 class Watcher(Protocol):
-    """Shows a run until it has ended."""
+    """Shows a run as long as there are entries."""
 
-    async def __call__(self, task: str, entries: AsyncIterator[TraceEntry]) -> RunView: ...
+    async def __call__(self, view: RunView, entries: AsyncIterator[TraceEntry]) -> None: ...
 
 
-async def watch_live(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+async def watch_live(view: RunView, entries: AsyncIterator[TraceEntry]) -> None:
     """A tree in a terminal; it stays on the screen."""
-    view = RunView(task)
     with Live(view, console=Console(highlight=False), refresh_per_second=12):
         async for entry in entries:
             view.apply(entry.event)
-    return view
 
 
-async def watch_plain(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+async def watch_plain(view: RunView, entries: AsyncIterator[TraceEntry]) -> None:
     """A line for each thing that is done."""
-    view = RunView(task)
     console = Console(highlight=False, soft_wrap=True)
     async for entry in entries:
         view.apply(entry.event)
         for line in plain_lines(view, entry.event):
             console.print(Text(line))
-    return view
 
 
-async def watch_silently(task: str, entries: AsyncIterator[TraceEntry]) -> RunView:
+async def watch_silently(view: RunView, entries: AsyncIterator[TraceEntry]) -> None:
     """Nothing on the screen."""
-    view = RunView(task)
     async for entry in entries:
         view.apply(entry.event)
-    return view
 
 
 def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
@@ -180,7 +181,7 @@ def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
     match event:
         case Planned():
             return [f"plan: {len(event.plan.steps)} steps ({event.seconds:.1f} s)", *event.warnings]
-        case StepStarted():
+        case StepStarted() | AnswerWanted():
             assert view.plan is not None
             return [step_line(view.plan.steps[event.step - 1], event)]
         case ToolCalled():
@@ -189,6 +190,8 @@ def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
             return [f"#{event.result.id} {result_line(event.result)}"]
         case Answered():
             return [f"answer: {printable(event.answer)}"]
+        case RunInterrupted():
+            return [f"interrupted: waits for a person to answer step {', '.join(map(str, event.steps))}"]
         case RunFinished():
             return [closing_line(event)]
         case _:

@@ -14,6 +14,7 @@ from typer.main import get_command, get_group
 
 from experts.errors import DatasetError
 from graphs.errors import InvalidPlan, TaskError
+from orchestrator.answer_errors import AnswerRefusedError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
@@ -23,7 +24,7 @@ from orchestrator.settings import Settings
 _COMMANDS = {
     "ask": "Answer one task and show how.",
     "serve": "Serve the HTTP API.",
-    "runs": "Show, cancel, resume and fork runs.",
+    "runs": "Show, answer, cancel, resume and fork runs.",
     "schedules": "Create, show, pause, resume, delete and run schedules.",
     "webhooks": "Show and retry what webhooks have not taken.",
     "experts": "Show, change and exchange experts.",
@@ -40,6 +41,7 @@ _BAD_INPUT = (
     TaskError,
     InvalidPlan,
     RunRefusedError,
+    AnswerRefusedError,
     ScheduleRefusedError,
     DatasetError,
     ToolUnknownError,

@@ -2,29 +2,36 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import Annotated, Self, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graphs.person import PersonAnswer
+from orchestrator.answer_store import AnswerStore
+from orchestrator.auth import LOCAL
 from orchestrator.cli.answering import answer, open_service
+from orchestrator.cli.asking import question_lines, until_interrupted
 from orchestrator.cli.document import run_document
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import RunView, printable, recorded
+from orchestrator.data_directory import running_service
 from orchestrator.delivery_store import DeliveryStore
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
 from orchestrator.remote_service import RemoteService
 from orchestrator.run import Run
+from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import read_settings
 from orchestrator.trace_store import TraceStore
 
-app = typer.Typer(no_args_is_help=True, help="Show, cancel, resume and fork runs.")
+app = typer.Typer(no_args_is_help=True, help="Show, answer, cancel, resume and fork runs.")
 
 RunId = Annotated[str, typer.Argument(help="The run's id, or `last`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -44,7 +51,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
 
 @app.command()
 def trace(run_id: RunId, as_json: AsJson = False) -> None:
-    """The run's events in their order, followed to its end if it still goes on."""
+    """The run's events in their order, followed until it ends or waits for a person."""
     run_to_end(_trace(run_id, as_json))
 
 
@@ -52,6 +59,37 @@ def trace(run_id: RunId, as_json: AsJson = False) -> None:
 def cancel(run_id: RunId) -> None:
     """End a run as cancelled, whatever process executes it."""
     run_to_end(_cancel(run_id))
+
+
+@app.command("answer")
+def answer_question(
+    context: typer.Context,
+    run_id: RunId,
+    step: Annotated[int, typer.Argument(min=1, help="The step that asks.")],
+    approve: Annotated[bool, typer.Option("--approve", help="Say yes.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Say no: the step fails.")] = False,
+    text: Annotated[str | None, typer.Option(help="The answer; with a yes a comment, with a no the reason.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the run to its end; without a service, run it.")] = False,
+) -> None:
+    """Answer a step that waits for a person. It holds, also where no service runs: the next one goes on."""
+    said = _said(approve=approve, reject=reject, text=text)
+    settings = read_settings()
+
+    async def begin(service: Service | RemoteService) -> Run:
+        return await service.answers.answer(await _resolved(service.runs, run_id), step, said, LOCAL)
+
+    if wait:
+        answer(begin, open_service(settings, cast(OpenExperts, context.obj)), as_json=False)
+    else:
+        run_to_end(_answer(run_id, step, said))
+        goes_on = "goes on" if running_service(settings.data_dir) else "goes on with the next service: ccoe serve"
+        typer.echo(f"step {step} is answered; the run {goes_on}")
+
+
+def _said(*, approve: bool, reject: bool, text: str | None) -> PersonAnswer:
+    if (approve and reject) or not (approve or reject or text):
+        raise typer.BadParameter("say one of --approve, --reject and --text ANSWER; a text may go with the first two")
+    return PersonAnswer(decision="approve" if approve else "reject" if reject else "text", text=text or "")
 
 
 @app.command()
@@ -90,41 +128,59 @@ def _edit(text: str) -> tuple[str, str]:
     return name, value
 
 
-@asynccontextmanager
-async def _stores() -> AsyncGenerator[tuple[RunStore, TraceStore]]:
-    settings = read_settings()
-    async with redis_connection(settings) as redis:
-        runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds, settings.trace_limits)
-        yield runs, TraceStore(redis, runs)
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What is kept of runs, reached without a service."""
+
+    runs: RunStore
+    traces: TraceStore
+    queue: RunQueue
+    answers: AnswerStore
+    deliveries: DeliveryStore
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls) -> AsyncGenerator[Self]:
+        settings = read_settings()
+        keys, ttl = Keys(settings.tenant), settings.run_ttl_seconds
+        async with redis_connection(settings) as redis:
+            runs = RunStore(redis, keys, ttl, settings.trace_limits)
+            queue = RunQueue(redis, keys, LOCAL, ttl)
+            answers, deliveries = AnswerStore(redis, runs, queue), DeliveryStore(redis, keys, settings)
+            yield cls(runs, TraceStore(redis, runs), queue, answers, deliveries)
 
 
 async def _list(limit: int) -> None:
     table = Table("run", "status", "created", "task", box=None)
-    async with _stores() as (runs, _):
-        for run in await runs.newest(limit):
+    async with _Stores.open() as stores:
+        for run in await stores.runs.newest(limit):
             created = run.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             table.add_row(run.id, run.status, created, Text(printable(run.task), overflow="ellipsis", no_wrap=True))
     Console(highlight=False).print(table)
 
 
 async def _show(run_id: str, as_json: bool) -> None:
-    async with _stores() as (runs, traces):
-        run = await runs.get(await _resolved(runs, run_id))
+    async with _Stores.open() as stores:
+        run = await stores.runs.get(await _resolved(stores.runs, run_id))
         if as_json:
             typer.echo(run_document(run))
             return
         view = RunView(run.task)
-        for entry in await traces.read(run.id):
+        for entry in await stores.traces.read(run.id):
             view.apply(entry.event)
         if view.finished is None and run.status.is_terminal:
             view = recorded(run)  # a trace may expire before its record
-    Console(highlight=False).print(view)
+    console = Console(highlight=False)
+    console.print(view)
+    for line in question_lines(run):
+        console.print(Text(line), soft_wrap=True)
 
 
 async def _trace(run_id: str, as_json: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    async with _stores() as (runs, traces):
-        async for entry in traces.follow(await _resolved(runs, run_id)):
+    async with _Stores.open() as stores:
+        found = await _resolved(stores.runs, run_id)
+        async for entry in until_interrupted(stores.traces.follow(found), stores.runs, found):
             if as_json:
                 typer.echo(entry.model_dump_json())
                 continue
@@ -133,13 +189,16 @@ async def _trace(run_id: str, as_json: bool) -> None:
 
 
 async def _cancel(run_id: str) -> None:
-    settings = read_settings()
-    async with redis_connection(settings) as redis:
-        keys = Keys(settings.tenant)
-        runs = RunStore(redis, keys, settings.run_ttl_seconds)
-        run = await runs.cancel(await _resolved(runs, run_id), "cancelled on request")
-        await DeliveryStore(redis, keys, settings).announce(run.id)
+    async with _Stores.open() as stores:
+        run = await stores.runs.cancel(await _resolved(stores.runs, run_id), "cancelled on request")
+        await stores.queue.wake(run.id)
+        await stores.deliveries.announce(run.id)
     typer.echo(f"run {run.id} is {run.status}")
+
+
+async def _answer(run_id: str, step: int, said: PersonAnswer) -> None:
+    async with _Stores.open() as stores:
+        await stores.answers.answer(await _resolved(stores.runs, run_id), step, said, LOCAL)
 
 
 async def _resolved(runs: RunStore, run_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from experts.card import NAME_PATTERN
+from experts.card import NAME_PATTERN, RESERVED_NAMES
 from experts.errors import AlreadyMade
 from experts.source import load_backbone
 from experts.training.activation_store import ActivationStore
@@ -212,7 +212,7 @@ def _checked(name: str | None) -> str:
     """The name of an own expert, before an hour is spent on it."""
     if name is None:
         raise typer.BadParameter("rows of your own need --name: what the new expert is called")
-    if name == "general" or not re.fullmatch(NAME_PATTERN, name):
-        reason = "a name is lower-case letters, digits, - and _, begins with a letter and is not 'general'"
+    if name in RESERVED_NAMES or not re.fullmatch(NAME_PATTERN, name):
+        reason = "a name is lower-case letters, digits, - and _, begins with a letter, is not 'general' or 'person'"
         raise typer.BadParameter(f"{name!r} cannot be used: {reason}")
     return name

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from graphs.mermaid import plan_flowchart
-from orchestrator.cli.live import watch_live, watch_plain
+from orchestrator.cli.live import RunView, watch_live, watch_plain
 from orchestrator.demo.database import make_database
 from orchestrator.demo.tasks import DemoTask, draw_tasks
 from orchestrator.expert_client import open_engine
@@ -62,7 +62,7 @@ async def _demonstrate(seed: int, console: Console) -> int:
 async def _answer(service: Service, task: DemoTask, console: Console) -> bool:
     console.rule(task.title)
     run = await service.submit(task.task)
-    await (watch_live if sys.stdout.isatty() else watch_plain)(run.task, service.events(run.id))
+    await (watch_live if sys.stdout.isatty() else watch_plain)(RunView(run.task), service.events(run.id))
     run = await service.runs.get(run.id)
     is_right = run.status is RunStatus.SUCCESS and task.is_answered_by(run.answer or "")
     _draw(run, console)

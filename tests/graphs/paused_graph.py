@@ -1,23 +1,31 @@
-"""Plans whose graph stops before some steps and goes on from its checkpoint."""
+"""Plans whose graph stops at steps for a person and goes on from its checkpoint."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Overwrite
 
-from graphs.compile import compile_plan
+from graphs.compile import compile_plan, node_name
 from graphs.dispatch import Dispatcher
-from graphs.events import Answered, StepFinished, StepResult
+from graphs.events import Answered, AnswerWanted, StepFinished, StepResult
+from graphs.person import PERSON
 from graphs.plan import Plan, Step
 from graphs.state import Results
 from graphs.step_runner import Commit
+from tests.graphs.memory import Memory
 from tests.graphs.scripted_client import EventList
 
 
-def plan_of(*needed: tuple[int, ...]) -> Plan:
+def plan_of(*needed: tuple[int, ...], persons: Collection[int] = ()) -> Plan:
     """A step per tuple of what it needs."""
-    steps = (Step(id=k, text=f"step {k}", expert="law", depends_on=deps) for k, deps in enumerate(needed, start=1))
+    steps = (
+        Step(id=k, text=f"step {k}", expert=PERSON if k in persons else "law", depends_on=deps)
+        for k, deps in enumerate(needed, start=1)
+    )
     return Plan(steps=tuple(steps))
 
 
@@ -27,10 +35,10 @@ async def no_answer(results: Results) -> Answered:
 
 @dataclass
 class Paused:
-    """A graph with a checkpoint that stops before some steps; every step takes a second and says what it was given."""
+    """A graph with a checkpoint; every step of an expert takes a second and says what it was given."""
 
     plan: Plan
-    before: tuple[int, ...]
+    memory: Memory = field(default_factory=Memory)
     started: list[str] = field(default_factory=list[str])
     sink: EventList = field(default_factory=EventList)
     saver: InMemorySaver = field(default_factory=InMemorySaver)
@@ -43,10 +51,35 @@ class Paused:
         await self.sink.emit(StepFinished(result=StepResult(id=step.id, status="success", result=given)))
         return StepResult(id=step.id, status="success", result=given)
 
-    def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.plan, self.run_step, self.sink, held=self.before)
+    @asynccontextmanager
+    async def graph(self) -> AsyncGenerator[Any]:
+        """The graph, as whoever goes on with it has it."""
+        async with Dispatcher(self.plan, self.run_step, self.sink, memo=self.memory) as dispatcher:
+            yield compile_plan(self.plan, dispatcher.result_of, no_answer, checkpointer=self.saver)
 
-    def graph(self, dispatcher: Dispatcher) -> Any:
-        return compile_plan(
-            self.plan, dispatcher.result_of, no_answer, checkpointer=self.saver, interrupt_before=self.before
-        )
+    async def go_on(self, config: Any = None, inputs: Any = None) -> Any:
+        """Run the graph from its checkpoint until it stops."""
+        async with self.graph() as graph:
+            return await graph.ainvoke(inputs, config or self.config)
+
+    async def begin(self) -> Any:
+        """Run the graph until it stops."""
+        return await self.go_on(inputs={"results": {}, "answer": None})
+
+    async def edit_first(self, config: Any = None) -> Any:
+        """A person corrects the result of step 1. The fork."""
+        edited = Overwrite({1: StepResult(id=1, status="success", result="edited")})
+        async with self.graph() as graph:
+            return await graph.aupdate_state(config or self.config, {"results": edited}, as_node=node_name(1))
+
+    async def after_first(self) -> Any:
+        """The checkpoint in which step 1 alone has a result."""
+        async with self.graph() as graph:
+            history = [state async for state in graph.aget_state_history(self.config)]
+        [after_one] = [state for state in history if list(state.values["results"]) == [1]]
+        return after_one.config
+
+    async def approve(self) -> None:
+        """Say yes to the last question."""
+        asked = [event for event in self.sink.events if isinstance(event, AnswerWanted)]
+        await self.memory.approve(self.plan, asked[-1:])

@@ -1,10 +1,11 @@
-"""Random plans with policies, what their experts do, budgets and cancellations."""
+"""Random plans with policies, what their experts do and persons say, budgets and cancellations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
 from graphs.budget import Budget
+from graphs.person import PERSON
 from graphs.plan import Plan, Step
 from graphs.policies import ErrorKind, OnFailure, Retry, StepPolicy
 from tests.graphs.run_model import Tries
@@ -58,3 +59,25 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         tokens=draw(st.none() | st.integers(1, 80)), seconds=draw(over), steps=draw(st.none() | st.integers(1, 7))
     )
     return Scenario(Plan(steps=tuple(steps)), tries, budget, cancelled_at)
+
+
+@st.composite
+def scenarios_with_persons(draw: st.DrawFn) -> Scenario:
+    """Some steps are answered by persons, in no time: tries of theirs that end in an error are rejections.
+
+    Nothing ends the run early, as the moment of that depends on when the persons answer.
+    """
+    scenario = draw(scenarios())
+    tries = dict(scenario.tries)
+    steps: list[Step] = []
+    for step in scenario.plan.steps:
+        policy = step.policy or StepPolicy()
+        if policy.on_failure == "fail":
+            policy = policy.model_copy(update={"on_failure": "skip"})
+        expert = draw(st.sampled_from([PERSON, step.expert]))
+        if expert == PERSON:
+            kept: OnFailure = "default" if policy.on_failure == "default" else "skip"
+            policy = StepPolicy(on_failure=kept, default=policy.default)
+            tries[PERSON, step.text] = (Try(draw(st.sampled_from(["answer", "error"]))),)
+        steps.append(step.model_copy(update={"expert": expert, "policy": policy}))
+    return replace(scenario, plan=Plan(steps=tuple(steps)), tries=tries, budget=Budget(), cancelled_at=None)

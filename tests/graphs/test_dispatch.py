@@ -1,14 +1,11 @@
 """Every step starts when its last dependency has committed; a run ends as the rules say, whatever its steps do."""
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from langgraph.types import Overwrite
 
-from graphs.compile import compile_plan, node_name
+from graphs.compile import compile_plan
 from graphs.dispatch import Dispatcher, step_key
 from graphs.events import StepResult
 from graphs.limits import Limits
@@ -17,7 +14,8 @@ from graphs.protocols import StepKey
 from graphs.run import RunOutcome, run_task
 from graphs.state import Results
 from graphs.step_runner import Commit
-from tests.graphs.paused_graph import Paused, no_answer, plan_of
+from tests.graphs.memory import Memory
+from tests.graphs.paused_graph import no_answer, plan_of
 from tests.graphs.random_runs import Scenario, scenarios
 from tests.graphs.run_model import Expected, expected
 from tests.graphs.scripted_client import EventList
@@ -29,20 +27,6 @@ TASK = "A task."
 
 def taking(plan: Plan, *seconds: float) -> dict[tuple[str, str], tuple[Try, ...]]:
     return {(step.expert, step.text): (Try(seconds=s),) for step, s in zip(plan.steps, seconds, strict=True)}
-
-
-@dataclass
-class Memory:
-    """A StepMemo."""
-
-    kept: dict[StepKey, StepResult] = field(default_factory=dict[StepKey, StepResult])
-
-    async def load(self, key: StepKey) -> StepResult | None:
-        return self.kept.get(key)
-
-    async def commit(self, key: StepKey, result: StepResult) -> None:
-        await asyncio.sleep(0)
-        self.kept[key] = result
 
 
 # --- random runs against the model ---
@@ -195,81 +179,3 @@ def test_a_step_that_cancels_itself_is_a_fault() -> None:
 
     with pytest.raises(RuntimeError, match="cancelled by its own code"):
         run_virtually(run())
-
-
-# --- interrupts, edits and forks ---
-
-
-def test_an_interrupt_holds_back_what_lies_behind_it_and_nothing_else() -> None:
-    """1 ─▶ 2 (stops before) ─▶ 3, and 4 ─▶ 5 ─▶ 6 beside it."""
-    paused = Paused(plan_of((), (1,), (2,), (), (4,), (5,)), before=(2,))
-
-    async def run() -> Any:
-        async with paused.dispatcher() as dispatcher:
-            graph = paused.graph(dispatcher)
-            await graph.ainvoke({"results": {}, "answer": None}, paused.config)
-            await dispatcher.drain()
-            assert paused.started == ["1()", "4()", "5(4())", "6(5(4()))"]
-            return await graph.ainvoke(None, paused.config)
-
-    state = run_virtually(run())
-    assert paused.started[4:] == ["2(1())", "3(2(1()))"]
-    assert sorted(state["results"]) == [1, 2, 3, 4, 5, 6]
-
-
-def test_a_state_that_was_edited_invalidates_what_was_started_from_the_old_values() -> None:
-    """4 and 5 run ahead on the first result of 1; then a person corrects it before the graph has come to them."""
-    paused = Paused(plan_of((), (1,), (2,), (1,), (4,)), before=(2,))
-
-    async def run() -> Any:
-        async with paused.dispatcher() as dispatcher:
-            graph = paused.graph(dispatcher)
-            await graph.ainvoke({"results": {}, "answer": None}, paused.config)
-            await dispatcher.drain()
-            assert paused.started == ["1()", "4(1())", "5(4(1()))"]
-            edited = StepResult(id=1, status="success", result="edited")
-            await graph.aupdate_state(paused.config, {"results": Overwrite({1: edited})}, as_node=node_name(1))
-            return await graph.ainvoke(None, paused.config)
-
-    state = run_virtually(run())
-    found = {k: result.result for k, result in state["results"].items()}
-    assert found == {1: "edited", 2: "2(edited)", 3: "3(2(edited))", 4: "4(edited)", 5: "5(4(edited))"}
-
-
-def test_a_fork_runs_from_its_own_values_and_keeps_what_came_before() -> None:
-    paused = Paused(plan_of((), (1,), (2,)), before=())
-
-    async def run() -> Any:
-        async with paused.dispatcher() as dispatcher:
-            graph = paused.graph(dispatcher)
-            await graph.ainvoke({"results": {}, "answer": None}, paused.config)
-            history = [state async for state in graph.aget_state_history(paused.config)]
-            [after_one] = [state for state in history if list(state.values["results"]) == [1]]
-            edited = Overwrite({1: StepResult(id=1, status="success", result="edited")})
-            fork = await graph.aupdate_state(after_one.config, {"results": edited}, as_node=node_name(1))
-        async with paused.dispatcher() as dispatcher:
-            return await paused.graph(dispatcher).ainvoke(None, fork)
-
-    state = run_virtually(run())
-    assert [result.result for result in state["results"].values()] == ["edited", "2(edited)", "3(2(edited))"]
-    assert paused.started == ["1()", "2(1())", "3(2(1()))", "2(edited)", "3(2(edited))"]
-
-
-def test_a_fork_of_a_resumed_run_does_not_find_what_the_state_had_before() -> None:
-    paused = Paused(plan_of((), (1,), (2,), (3,)), before=(3,))
-
-    async def run() -> Any:
-        async with paused.dispatcher() as dispatcher:
-            await paused.graph(dispatcher).ainvoke({"results": {}, "answer": None}, paused.config)
-        paused.before = (4,)
-        async with paused.dispatcher() as dispatcher:
-            graph = paused.graph(dispatcher)
-            await graph.ainvoke(None, paused.config)
-            history = [state async for state in graph.aget_state_history(paused.config)]
-            [after_one] = [state for state in history if list(state.values["results"]) == [1]]
-            edited = Overwrite({1: StepResult(id=1, status="success", result="edited")})
-            fork = await graph.aupdate_state(after_one.config, {"results": edited}, as_node=node_name(1))
-            return await graph.ainvoke(None, fork)
-
-    state = run_virtually(run())
-    assert [result.result for result in state["results"].values()] == ["edited", "2(edited)", "3(2(edited))"]

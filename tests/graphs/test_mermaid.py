@@ -39,5 +39,11 @@ def test_a_run_is_drawn_with_results_times_and_colours() -> None:
     assert lines[-3:] == ["    class s1 unverified", "    class s2 success", "    class s3 error"]
 
 
+def test_a_run_that_waits_marks_the_steps_that_do() -> None:
+    lines = run_flowchart(PLAN, {1: StepResult(id=1, status="success", result="24")}, None, waiting=[3]).splitlines()
+    assert lines[3].endswith('…<br/>waits for a person"]')
+    assert lines[-2:] == ["    class s1 success", "    class s3 waiting"]
+
+
 def test_text_cannot_leave_its_label() -> None:
     assert escaped('"]; click s1 "x"\n<b>&#`\\') == "#quot;]; click s1 #quot;x#quot; #lt;b#gt;#amp;#35;#96;#92;"

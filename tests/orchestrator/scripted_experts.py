@@ -17,6 +17,11 @@ from orchestrator.gate_answer import GateAnswer
 from orchestrator.settings import Settings
 
 TWO_STEPS = [{"id": 1, "text": "say 48", "expert": "math"}, {"id": 2, "text": "say #1 patients", "expert": "general"}]
+A_STEP_FOR_A_PERSON = [
+    {"id": 1, "text": "say 48", "expert": "math"},
+    {"id": 2, "text": "Pay #1?", "expert": "person"},
+    {"id": 3, "text": "say #1 is #2", "expert": "general"},
+]
 A_STEP_THAT_WAITS = [{"id": 1, "text": "wait", "expert": "general"}]
 A_STEP_THAT_FAILS = [{"id": 1, "text": "fail", "expert": "general"}]
 A_STEP_WITH_A_FAULT = [{"id": 1, "text": "crash", "expert": "general"}]

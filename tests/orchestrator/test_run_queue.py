@@ -228,3 +228,17 @@ async def test_whatever_happens_no_run_is_lost_or_leased_twice(
         await take(10)
         await finish()
     assert done == expected
+
+
+async def test_what_is_set_aside_is_taken_when_it_is_woken(queue: RunQueue, redis: Redis) -> None:
+    """Its place under the concurrency key is another's meanwhile; a repeated call changes nothing."""
+    concurrency = Concurrency(key="shop", limit=1)
+    first, second = [await put(queue, concurrency=concurrency) for _ in range(2)]
+    [lease] = await queue.take(2, [])
+    for _ in range(2):
+        await queue.set_aside(lease)
+    assert (await queue.aside(), await taken(queue)) == ([first], [second])
+    for _ in range(2):
+        await queue.wake(first)
+    assert (await queue.aside(), await taken(queue)) == ([], [])
+    assert await redis.llen(f"{Keys('default').concurrency}shop:parked") == 1

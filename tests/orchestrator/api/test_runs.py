@@ -1,4 +1,4 @@
-"""Runs over HTTP: create, read, follow, cancel."""
+"""Runs over HTTP: create, read, follow, answer, cancel."""
 
 import asyncio
 import json
@@ -8,7 +8,14 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
-from tests.orchestrator.scripted_experts import A_STEP_THAT_FAILS, A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
+from tests.orchestrator.conditions import until
+from tests.orchestrator.scripted_experts import (
+    A_STEP_FOR_A_PERSON,
+    A_STEP_THAT_FAILS,
+    A_STEP_THAT_WAITS,
+    TWO_STEPS,
+    ScriptedExperts,
+)
 
 
 class Event(NamedTuple):
@@ -88,6 +95,56 @@ async def test_a_run_is_cancelled_once(client: httpx.AsyncClient) -> None:
     assert (again.status_code, again.json()["error"]["type"]) == (409, "run_ended")
     last = json.loads((await followed(client, run_id))[-1].data)
     assert (last["type"], last["status"]) == ("run_finished", "cancelled")
+
+
+async def test_a_person_is_asked_and_of_two_answers_at_once_one_holds(client: httpx.AsyncClient) -> None:
+    """Who follows the run is told that it waits, and hears of the rest on the same stream."""
+    run_id = await created(client, task="a task", plan=A_STEP_FOR_A_PERSON)
+    path, statuses, seen = f"/api/runs/{run_id}/steps/2/answer", list[int](), list[Event]()
+    early = await client.post(f"/api/runs/{run_id}/steps/3/answer", json={"decision": "approve"})
+    assert (early.status_code, early.json()["error"]["type"]) == (409, "not_asked")
+    async with asyncio.timeout(20), aconnect_sse(client, "GET", f"/api/runs/{run_id}/events") as source:
+        async for event in source.aiter_sse():
+            seen.append(Event(event.id, event.event, event.data))
+            if event.event == "run_interrupted":
+                run = (await client.get(f"/api/runs/{run_id}")).json()
+                assert (run["status"], run["questions"]["2"]["wanted"]["text"]) == ("interrupted", "Pay 48?")
+                bodies = [{"decision": "approve"}, {"decision": "reject", "text": "too dear"}]
+                answers = await asyncio.gather(*(client.post(path, json=body) for body in bodies))
+                statuses += sorted(answer.status_code for answer in answers)
+                [refused] = [answer for answer in answers if answer.status_code == 409]
+                assert refused.json()["error"]["type"] == "already_answered"
+                assert "was answered by anonymous at 20" in refused.json()["error"]["message"]
+    assert statuses == [200, 409]
+    wanted = [json.loads(event.data)["step"] for event in seen if event.name == "answer_wanted"]
+    assert (wanted, seen[-1].name) == ([2], "run_finished")
+    [interrupted] = [event.id for event in seen if event.name == "run_interrupted"]
+    again = await followed(client, run_id, interrupted)
+    assert again == seen[[event.id for event in seen].index(interrupted) + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"decision": "text", "text": "green"}, "answer_refused"),
+        ({"decision": "maybe"}, "request_invalid"),
+        ({"decision": "text"}, "request_invalid"),
+        ({}, "request_invalid"),
+    ],
+)
+async def test_an_answer_that_is_none(client: httpx.AsyncClient, answer: dict[str, str], kind: str) -> None:
+    step = {**A_STEP_FOR_A_PERSON[1], "id": 1, "text": "Which?", "question": {"choices": ["red", "blue"]}}
+    run_id = await created(client, task="a task", plan=[step])
+
+    async def is_asked() -> bool:
+        return bool((await client.get(f"/api/runs/{run_id}")).json()["questions"])
+
+    await until(is_asked, "the person is asked")
+    refused = await client.post(f"/api/runs/{run_id}/steps/1/answer", json=answer)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (422, kind)
+    assert (await client.post(f"/api/runs/{run_id}/cancel")).json()["status"] == "cancelled"
+    late = await client.post(f"/api/runs/{run_id}/steps/1/answer", json={"decision": "text", "text": "red"})
+    assert (late.status_code, late.json()["error"]["type"]) == (409, "run_ended")
 
 
 async def test_a_request_that_is_repeated_with_its_key_makes_one_run(client: httpx.AsyncClient) -> None:

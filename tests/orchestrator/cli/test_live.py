@@ -4,10 +4,20 @@ import io
 
 from rich.console import Console
 
-from graphs.events import Answered, Planned, PlanToken, StepFinished, StepResult, StepStarted, StepToken, ToolCalled
+from graphs.events import (
+    Answered,
+    AnswerWanted,
+    Planned,
+    PlanToken,
+    StepFinished,
+    StepResult,
+    StepStarted,
+    StepToken,
+    ToolCalled,
+)
 from graphs.plan import Plan, Step
 from orchestrator.cli.live import RunView, plain_lines, printable
-from orchestrator.events import RunFinished, RunStarted, TraceEvent
+from orchestrator.events import RunFinished, RunInterrupted, RunStarted, TraceEvent
 from orchestrator.run import RunError, RunStatus, Timings, Usage
 
 PLAN = Plan(
@@ -87,3 +97,15 @@ def test_plain_lines_have_no_tokens() -> None:
         "it may be unfinished",
     ]
     assert plain_lines(view, StepToken(step=1, text="a")) == []
+
+
+def test_a_step_that_waits_for_a_person() -> None:
+    plan = Plan(steps=(Step(id=1, text="Pay it?", expert="person"),))
+    wanted = AnswerWanted(step=1, digest="d", text="Pay 48?")
+    waiting = shown(Planned(plan=plan), wanted)
+    assert "#1 person  Pay 48?" in waiting and "waits for a person" in waiting
+    answered = StepFinished(result=StepResult(id=1, status="success", result="yes", answered_by="ana"))
+    told = shown(Planned(plan=plan), wanted, answered)
+    assert "✓ yes (by ana)" in told and "waits" not in told
+    interrupted = RunInterrupted(run_id="r", steps=(1, 4))
+    assert plain_lines(RunView("t"), interrupted) == ["interrupted: waits for a person to answer step 1, 4"]
