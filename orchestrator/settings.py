@@ -131,6 +131,11 @@ class Settings(BaseSettings):
             raise ValueError("it is not what `ccoe keys create` shows, ccoe_NAME_ and 64 hexadecimal digits")
         return value
 
+    @field_validator("webhook_url", "webhook_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("webhook_secret")
     @classmethod
     def _signs_what_is_sent(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:

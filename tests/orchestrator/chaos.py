@@ -21,7 +21,7 @@ NUM_RUNS = 200
 
 def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
     """A row for each kind of command, one for all of them, one for the chaos run."""
-    table = Table("killed at", "kills", "lost", "committed twice", "done again", "no success", box=None)
+    table = Table("killed at", "kills", "lost", "committed twice", "done again", "no success", "not told", box=None)
     for command in dict.fromkeys(outcome.command for outcome in outcomes):
         _add_row(table, command, [outcome for outcome in outcomes if outcome.command == command])
     _add_row(table, "all commands", outcomes)
@@ -29,7 +29,7 @@ def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
     num_failed = chaos.num_runs - chaos.statuses[RunStatus.SUCCESS]
     figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, num_failed)
     name = f"chaos: {chaos.num_runs} runs, {chaos.num_killed_workers} workers and {chaos.num_killed_valkeys} Valkeys"
-    table.add_row(name, *map(str, figures))
+    table.add_row(name, *map(str, figures), "")
     return table
 
 
@@ -40,6 +40,7 @@ def _add_row(table: Table, name: str, outcomes: Sequence[Outcome]) -> None:
         sum(outcome.committed_twice for outcome in outcomes),
         sum(outcome.done_again for outcome in outcomes),
         sum(outcome.status != "success" for outcome in outcomes),
+        sum(not outcome.is_told for outcome in outcomes),
     )
     table.add_row(name, *map(str, figures))
 

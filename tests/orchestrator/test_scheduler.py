@@ -200,8 +200,9 @@ async def test_it_may_be_changed_or_deleted_while_it_is_due(services: Services, 
     services.now = NOW + MINUTE
 
     async def meanwhile(request: RunRequest) -> Run:
-        if change:
-            await services.schedules.change(schedule.id, lambda kept: kept.changed(change, services.now))
+        if change is not None:
+            edited = change
+            await services.schedules.change(schedule.id, lambda kept: kept.changed(edited, services.now))
         else:
             await services.schedules.delete(schedule.id)
         return await services.start(request)

@@ -84,7 +84,9 @@ def test_a_key_is_not_shown_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyP
 
 
 def test_a_webhook_of_the_service_needs_a_secret_which_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_settings().webhook is None
+    monkeypatch.setenv("CCOE_WEBHOOK_URL", "")
+    monkeypatch.setenv("CCOE_WEBHOOK_SECRET", "")
+    assert (read_settings().webhook, read_settings().webhook_secret) == (None, None)
     monkeypatch.setenv("CCOE_WEBHOOK_URL", "https://example.org/hook")
     with pytest.raises(SettingsInvalidError) as refused:
         read_settings()
