@@ -23,6 +23,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from tests.orchestrator.conditions import until
+from tests.orchestrator.crash_matrix import crash_matrix
 from tests.orchestrator.ledger_experts import executions
 from tests.orchestrator.processes import line_with, process
 from tests.orchestrator.records import a_run, kept
@@ -339,3 +340,10 @@ async def test_kill_9_of_the_worker_while_a_run_waits(
         await until(is_over, "another worker goes on")
     assert (await runs.get(run.id)).status is RunStatus.SUCCESS
     assert executions(ledger) == {"a task|say 48": 1, "a task|say 48 is approved": 1}
+
+
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+async def test_kill_9_at_any_command_before_a_run_waits(redis: Redis, tmp_path: Path, every: int) -> None:
+    outcomes = await crash_matrix(redis, tmp_path, every, waits=True)
+    assert [outcome for outcome in outcomes if not outcome.is_right] == []
+    assert sum(outcome.was_killed for outcome in outcomes) >= 0.7 * len(outcomes) > 3
