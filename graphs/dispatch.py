@@ -132,8 +132,9 @@ class Dispatcher:
 
     async def _interrupt(self, k: int) -> None:
         """Stop the graph. What is answered from now on, and what has failed, is found by whoever goes on."""
-        for step, execution in self._executions.items():
+        for execution in self._executions.values():
             self._cancel(execution)
+        for step, execution in tuple(self._executions.items()):
             result = self._results.get(step)
             if self._memo and result and result.status == "error":
                 await self._memo.commit(execution.key, result)

@@ -1,9 +1,9 @@
 """What goes wrong when a person answers a run.
 
-ServiceError                    orchestrator/errors.py
-├── NotAskedError               the step waits for no answer
-├── AlreadyAnsweredError        somebody was faster
-└── AnswerRefusedError          the answer does not fit the question
+ServiceError                   orchestrator/errors.py
+├── NotAskedError              the step waits for no answer
+├── AlreadyAnsweredError       somebody was faster
+└── AnswerRefusedError         the answer does not fit the question
 """
 
 from orchestrator.errors import ServiceError

@@ -71,6 +71,14 @@ def test_the_general_expert_cannot_be_replaced(backbone: Backbone, tmp_path: Pat
         Registry(tmp_path / "root", None).push(tmp_path / "general")
 
 
+def test_no_expert_is_called_as_the_persons_of_a_plan(backbone: Backbone, tmp_path: Path) -> None:
+    save_expert(full_expert(backbone, "law"), tmp_path / "law")
+    card = tmp_path / "law" / "card.json"
+    card.write_text(card.read_text().replace('"law"', '"person"'))
+    with pytest.raises(CheckpointError, match="'person' stands for the people whom a run asks; choose another name"):
+        Registry(tmp_path / "root", None).push(tmp_path / "law")
+
+
 def three(root: Path, backbone: Backbone, tmp_path: Path) -> list[str]:
     return [pushed(Registry(root, None), backbone, tmp_path, "law", seed) for seed in (1, 2, 3)]
 

@@ -15,6 +15,7 @@ from redis import Redis as RedisClient
 from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
 
+from orchestrator.answer_store import AnswerStore
 from orchestrator.embedded_valkey import server_binary
 from orchestrator.keys import Keys, retention_of, run_id_of, thread_id_of
 from orchestrator.redis_connection import redis_connection
@@ -132,6 +133,12 @@ def queue(redis: Redis, settings: Settings) -> RunQueue:
 def other_queue(redis: Redis, settings: Settings) -> RunQueue:
     """The same queue as another worker sees it."""
     return RunQueue(redis, Keys(settings.tenant), "w2", settings.run_ttl_seconds)
+
+
+@pytest.fixture
+def answers(redis: Redis, runs: RunStore, queue: RunQueue) -> AnswerStore:
+    """As the command line answers: it reaches Redis and no service."""
+    return AnswerStore(redis, runs, queue)
 
 
 @pytest.fixture

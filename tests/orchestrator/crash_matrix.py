@@ -21,8 +21,10 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from graphs.events import StepFinished
+from graphs.person import PersonAnswer
 from orchestrator.agenda import ADD, CLAIM, REPLACE
-from orchestrator.claimed_run import GUARDED
+from orchestrator.answer_store import AnswerStore
+from orchestrator.claimed_run import GUARDED, INTERRUPT
 from orchestrator.delivery_store import DeliveryStore
 from orchestrator.keys import Keys
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
@@ -49,10 +51,17 @@ _TEXTS = {1: "say 1", 2: "say 2", 3: "say 3 then 1", 4: "say 4 then 2", 5: "say 
 """The steps as they stand in the ledger, results filled in."""
 WEBHOOK = {"url": "http://127.0.0.1:9/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 """Its address is refused when it is delivered, so that what was written stays to be seen."""
+WAITING_PLAN = [
+    {"id": 1, "text": "say 1", "expert": "math"},
+    {"id": 2, "text": "Is it #1?", "expert": "person"},
+    {"id": 3, "text": "say #2", "expert": "general"},
+]
+_WAITING_TEXTS = {1: "say 1", 3: "say approved"}
 _SCRIPTS = {
     sha1(script.encode(), usedforsecurity=False).hexdigest(): name
     for name, script in {
         "write": GUARDED,
+        "interrupt": INTERRUPT,
         "take": TAKE,
         "put": PUT,
         "done": DONE,
@@ -170,8 +179,10 @@ def victim(settings: Settings, ledger: Path, log: Path, point: Point) -> None:
 class Trial:
     """One run, its victim, and what is left of both."""
 
-    def __init__(self, redis: Redis, folder: Path, point: Point) -> None:
+    def __init__(self, redis: Redis, folder: Path, point: Point, *, waits: bool = False) -> None:
         name = f"{point.number}-{point.side}"
+        self._waits, self._plan = waits, WAITING_PLAN if waits else PLAN
+        self._texts = _WAITING_TEXTS if waits else _TEXTS
         self.settings = read_settings(tenant=name)
         self.ledger = folder / f"{name}.ledger"
         self._log = folder / f"{name}.log"
@@ -180,12 +191,13 @@ class Trial:
         self._traces = TraceStore(redis, self._runs)
         self._queue = RunQueue(redis, Keys(name), "nobody", 3600)
         self._deliveries = DeliveryStore(redis, Keys(name), self.settings)
+        self._answers = AnswerStore(redis, self._runs, self._queue)
         self._was_killed = False
         self._committed: dict[int, int] = {}
 
     async def kill(self, context: ForkServerContext) -> None:
         """Let the victim begin the run and die."""
-        self._run = await kept(self._runs, a_run(is_plan_given=True, plan={"steps": PLAN}, webhook=WEBHOOK))
+        self._run = await kept(self._runs, a_run(is_plan_given=True, plan={"steps": self._plan}, webhook=WEBHOOK))
         await self._queue.put(self._run, Scheduling())
         process = context.Process(target=victim, args=(self.settings, self.ledger, self._log, self._point))
         process.start()
@@ -198,6 +210,8 @@ class Trial:
         """When the run has ended, or after a while if it does not."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
+                if self._waits:
+                    await self._answer()
                 await self._traces.until_ended(self._run.id)
                 await until(self._is_told, "the webhook is told", _PATIENCE_SECONDS)
         run = await self._runs.get(self._run.id)
@@ -210,11 +224,20 @@ class Trial:
             command=self.commands[-1] if self.commands else "",
             was_killed=self._was_killed,
             status=run.status,
-            lost=sum(1 for k in _TEXTS if not self._times(done, k) or k not in run.steps),
+            lost=sum(1 for k in self._texts if not self._times(done, k) or k not in run.steps),
             committed_twice=sum(times - 1 for counted in (in_memo, finished) for times in counted.values()),
             done_again=sum(self._times(done, step) - times for step, times in self._committed.items()),
             is_told=await self._is_told(),
         )
+
+    async def _answer(self) -> None:
+        """As soon as nobody holds the run."""
+
+        async def is_interrupted() -> bool:
+            return await self._runs.is_interrupted(self._run.id)
+
+        await until(is_interrupted, "the run waits for a person", _PATIENCE_SECONDS)
+        await self._answers.answer(self._run.id, 2, PersonAnswer(decision="approve"), "ana")
 
     @property
     def commands(self) -> list[str]:
@@ -229,18 +252,22 @@ class Trial:
         return Counter(step for step in steps if step is not None)
 
     def _times(self, done: Counter[str], step: int) -> int:
-        return done[f"{self._run.task}|{_TEXTS[step]}"]
+        return done[f"{self._run.task}|{self._texts[step]}"] if step in self._texts else 0
 
 
-async def crash_matrix(redis: Redis, folder: Path, every: int = 1) -> list[Outcome]:
-    """Every `every`-th point of the matrix. The settings of the environment name the Redis."""
+async def crash_matrix(redis: Redis, folder: Path, every: int = 1, *, waits: bool = False) -> list[Outcome]:
+    """Every `every`-th point of the matrix, of a run that waits for a person or of another.
+
+    The settings of the environment name the Redis.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     for warm_up in ("before", "after"):  # the second one finds all scripts loaded
-        clean = Trial(redis, folder, Point(0, warm_up))
+        clean = Trial(redis, folder, Point(0, warm_up), waits=waits)
         await clean.kill(context)
     numbers = range(1, len(clean.commands) + 1)
-    trials = [Trial(redis, folder, Point(number, side)) for number in numbers for side in ("before", "after")][::every]
+    points = [Point(number, side) for number in numbers for side in ("before", "after")][::every]
+    trials = [Trial(redis, folder, point, waits=waits) for point in points]
     few = asyncio.Semaphore(_AT_ONCE)
 
     async def killed(trial: Trial) -> None:

@@ -1,10 +1,6 @@
 """A run waits for a person, for as long as it takes and whoever dies meanwhile; the answer holds, once."""
 
 import asyncio
-import os
-import signal
-from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,62 +9,26 @@ from graphs.budget import Budget
 from graphs.person import PersonAnswer
 from orchestrator.answer_errors import AlreadyAnsweredError, AnswerRefusedError, NotAskedError
 from orchestrator.answer_store import AnswerStore
-from orchestrator.claimed_run import ClaimedRun
 from orchestrator.errors import RunEndedError, RunNotFoundError, RunNotResumableError, RunRefusedError
-from orchestrator.events import RunInterrupted
-from orchestrator.keys import Keys
 from orchestrator.run import Concurrency, Run, RunStatus, Scheduling
-from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from tests.orchestrator.conditions import until
-from tests.orchestrator.ledger_experts import executions
-from tests.orchestrator.processes import line_with, process
-from tests.orchestrator.records import a_run, kept
 from tests.orchestrator.scripted_experts import A_STEP_FOR_A_PERSON as ASKING
 from tests.orchestrator.scripted_experts import (
     A_STEP_THAT_WAITS,
     ScriptedExperts,
     open_scripted_experts,
 )
+from tests.orchestrator.waiting_runs import APPROVE, REJECT, asked, ended, num_entries, until_interrupted
 
 pytestmark = pytest.mark.usefixtures("server")
-
-APPROVE, REJECT = PersonAnswer(decision="approve"), PersonAnswer(decision="reject", text="too dear")
-
-
-async def until_interrupted(runs: RunStore, run: Run) -> Run:
-    async def is_interrupted() -> bool:
-        return await runs.is_interrupted(run.id)
-
-    await until(is_interrupted, "the run waits for a person")
-    return await runs.get(run.id)
-
-
-async def asked(service: Service, plan: object = ASKING, **options: Any) -> Run:
-    return await until_interrupted(service.runs, await service.submit("a task", plan, **options))
-
-
-async def ended(service: Service, run: Run) -> Run:
-    async with asyncio.timeout(20):
-        return await service.wait(run.id)
 
 
 async def kinds(service: Service, run: Run) -> list[str]:
     found = [entry.event.type for entry in await service.traces.read(run.id)]
     return [kind for kind in found if not kind.endswith("_token")]
-
-
-async def num_entries(redis: Redis, keys: Keys) -> tuple[int, int]:
-    """In the lanes, and set aside."""
-    return sum([await redis.xlen(lane) for lane in keys.lanes]), await redis.hlen(keys.aside)
-
-
-@pytest.fixture
-async def answers(redis: Redis, runs: RunStore, queue: RunQueue) -> AnswerStore:
-    """As the command line answers: it reaches Redis and no service."""
-    return AnswerStore(redis, runs, queue)
 
 
 async def test_a_run_waits_without_a_worker_or_a_time_to_live(service: Service, redis: Redis) -> None:
@@ -262,80 +222,3 @@ async def test_what_was_spent_is_kept_while_it_waits(service: Service) -> None:
     await service.answers.answer(run.id, 2, APPROVE, "ana")
     run = await ended(service, run)
     assert (run.status, run.steps[3].status) == (RunStatus.BUDGET_EXHAUSTED, "skipped")
-
-
-# --- whoever dies in between ---
-
-
-class DeadQueue:
-    """Whoever answers dies before the run is in its lane again."""
-
-    async def wake(self, run_id: str) -> None:
-        raise KeyboardInterrupt
-
-
-async def test_an_answer_is_not_lost_between_record_and_queue(settings: Settings, redis: Redis, runs: RunStore) -> None:
-    async with Service.open(settings, open_scripted_experts) as service:
-        run = await asked(service)
-    dying = AnswerStore(redis, runs, DeadQueue())  # type: ignore[arg-type]
-    with pytest.raises(KeyboardInterrupt):
-        await dying.answer(run.id, 2, APPROVE, "ana")
-    assert ((await runs.get(run.id)).status, await num_entries(redis, runs.keys)) == (RunStatus.PENDING, (0, 1))
-    async with Service.open(settings, open_scripted_experts) as service:  # its first sweep finds it
-        assert (await ended(service, run)).status is RunStatus.SUCCESS
-
-
-async def test_an_answer_that_comes_while_the_run_is_set_aside(
-    service: Service, answers: AnswerStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The record waits already, the entry is still in its lane."""
-    set_aside = RunQueue.set_aside
-    statuses: list[RunStatus] = []
-
-    async def late(queue: RunQueue, lease: Any) -> None:
-        if not statuses:
-            statuses.append((await answers.answer(lease.run_id, 2, APPROVE, "ana")).status)
-        await set_aside(queue, lease)
-
-    monkeypatch.setattr(RunQueue, "set_aside", late)
-    run = await ended(service, await service.submit("a task", ASKING))
-    assert (statuses, run.status) == ([RunStatus.PENDING], RunStatus.SUCCESS)
-
-
-async def test_an_answer_that_comes_when_nobody_listens_any_more(
-    service: Service, answers: AnswerStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The graph has stopped, the record does not wait yet: then it need not."""
-    interrupt = ClaimedRun.interrupt
-
-    async def late(claimed: ClaimedRun, *arguments: Any) -> None:
-        if claimed.run.fence == 1:
-            assert (await answers.answer(claimed.run.id, 2, APPROVE, "ana")).status is RunStatus.RUNNING
-        await interrupt(claimed, *arguments)
-
-    monkeypatch.setattr(ClaimedRun, "interrupt", late)
-    run = await ended(service, await service.submit("a task", ASKING))
-    assert (run.status, run.fence) == (RunStatus.SUCCESS, 2)
-    assert not any(isinstance(entry.event, RunInterrupted) for entry in await service.traces.read(run.id))
-
-
-async def test_kill_9_of_the_worker_while_a_run_waits(
-    runs: RunStore, queue: RunQueue, answers: AnswerStore, tmp_path: Path
-) -> None:
-    ledger, run = tmp_path / "ledger", await kept(runs, a_run("a task", is_plan_given=True, plan={"steps": ASKING}))
-    await queue.put(run, Scheduling())
-    async with process("ledger_worker", str(ledger), "0.01") as worker:
-        await line_with("up", worker)
-        await until_interrupted(runs, run)
-        os.kill(worker.pid, signal.SIGKILL)
-        await worker.wait()
-    await answers.answer(run.id, 2, APPROVE, "ana")
-    async with process("ledger_worker", str(ledger), "0.01") as worker:
-        await line_with("up", worker)
-
-        async def is_over() -> bool:
-            return (await runs.get(run.id)).status.is_terminal
-
-        await until(is_over, "another worker goes on")
-    assert (await runs.get(run.id)).status is RunStatus.SUCCESS
-    assert executions(ledger) == {"a task|say 48": 1, "a task|say 48 is approved": 1}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from graphs.events import Answered, Planned, StepFinished, StepResult, StepToken
+from graphs.events import Answered, AnswerWanted, Planned, StepFinished, StepResult, StepToken
 from graphs.plan import Plan, Step
 from orchestrator.errors import LeaseLostError, RunEndedError
 from orchestrator.recorder import Recorder
@@ -129,3 +129,18 @@ async def test_what_an_earlier_worker_wrote_counts_and_is_not_written_again(
     ]
     assert second.usage.num_prompt_tokens == 13
     assert (second.timings.plan, second.timings.steps[1]) == (1.5, 0.5)
+
+
+async def test_a_question_is_asked_once_unless_it_is_another(
+    recorder: Recorder, runs: RunStore, traces: TraceStore, run: Run
+) -> None:
+    wanted = AnswerWanted(step=2, digest="d1", text="Pay 48?")
+    await recorder.emit(wanted)
+    second = Recorder(await claimed(runs, run, "w2"))
+    await second.emit(wanted)
+    record = await runs.get(run.id)
+    assert [question.wanted for question in record.open_questions.values()] == [wanted]
+    assert len(await traces.read(run.id)) == 1
+    other = AnswerWanted(step=2, digest="d2", text="Pay 50?")
+    await second.emit(other)
+    assert (await runs.get(run.id)).questions[2].wanted == other

@@ -130,6 +130,7 @@ def test_a_bad_row_is_named_and_nothing_is_left(row: str, reason: str, terminal:
         (["--file", "empty.jsonl", "--name", "finance"], "empty.jsonl: has no rows"),
         (["--file", "rows.jsonl"], "rows of your own need --name"),
         (["--file", "rows.jsonl", "--name", "general"], "'general' cannot be used"),
+        (["--file", "rows.jsonl", "--name", "person"], "'person' cannot be used"),
         (["--file", "rows.jsonl", "--name", "My Expert"], "'My Expert' cannot be used"),
         (["math", "--file", "rows.jsonl", "--name", "finance"], "what is 'math' for?"),
         (["--file", "rows.jsonl", "--name", "finance", "--tool", "browser"], "'browser' is not one of"),
