@@ -29,7 +29,7 @@ class RemoteService:
     async def open(cls, settings: Settings, running: Announcement) -> AsyncGenerator[Self]:
         """Reach a running service, and its Redis. Raises RedisUnavailableError."""
         async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
-            runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds)
+            runs = RunStore(redis, Keys(settings.tenant), settings.run_ttl_seconds, settings.trace_limits)
             yield cls(client, runs, TraceStore(redis, runs))
 
     async def submit(

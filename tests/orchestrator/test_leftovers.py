@@ -42,10 +42,11 @@ async def test_what_is_needed_is_no_leftover(
     for run in (waiting := await kept(runs, a_run()), ended := await kept(runs, a_run())):
         await queue.put(run, Scheduling(idempotency_key=run.id))
     await (await claimed(runs, ended)).finish(RunFinished(run_id=ended.id, status=RunStatus.SUCCESS))
-    await runs.create(a_run("refused while it was submitted"))
+    await runs.create(refused := a_run("refused while it was submitted"))
     await queue.take(1, [])
     assert await leftovers.find() == []
     assert await redis.exists(KEYS.run(waiting.id))
+    await runs.drop(refused.id)
 
 
 async def test_keys_of_no_class(leftovers: Leftovers, redis: Redis) -> None:

@@ -43,8 +43,9 @@ async def test_runs_on_their_way_are_not_stuck(redis: Redis, runs: RunStore, que
     await put(Scheduling(delay_seconds=60))
     ended = await kept(runs, a_run())
     await (await claimed(runs, ended)).finish(RunFinished(run_id=ended.id, status=RunStatus.SUCCESS))
-    await runs.create(a_run("refused while it was submitted"))
+    await runs.create(refused := a_run("refused while it was submitted"))
     assert await found(redis, runs, stuck) == []
+    await runs.drop(refused.id)
 
 
 async def test_a_run_whose_entry_is_lost_is_put_into_its_queue_and_ends(service: Service, redis: Redis) -> None:
