@@ -33,7 +33,7 @@ class RemoteService:
         """Reach a running service, and its Redis. Raises RedisUnavailableError."""
         async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
             keys = Keys(settings.tenant)
-            runs = RunStore(redis, keys, settings.run_ttl_seconds)
+            runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
             answers = AnswerStore(redis, runs, RunQueue(redis, keys, "", settings.run_ttl_seconds))
             yield cls(client, runs, TraceStore(redis, runs), answers)
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -38,8 +38,9 @@ class RetentionTimes(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_classes(cls, value: object) -> object:
-        if isinstance(value, dict) and (unknown := value.keys() - cls.model_fields.keys()):
-            raise ValueError(f"{', '.join(sorted(map(str, unknown)))}: the classes are {', '.join(cls.model_fields)}")
+        given = set(cast(dict[str, Any], value)) if isinstance(value, dict) else set[str]()
+        if unknown := given - cls.model_fields.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))}: the classes are {', '.join(cls.model_fields)}")
         return value
 
 

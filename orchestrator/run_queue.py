@@ -12,7 +12,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from orchestrator.keys import Keys
-from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH, WAKE
+from orchestrator.queue_scripts import DONE, PRUNE, PUT, REQUEUE, TAKE, TOUCH, WAKE
 from orchestrator.redis_connection import redis_errors
 from orchestrator.retention import DAY
 from orchestrator.run import Priority, Run, Scheduling
@@ -64,15 +64,14 @@ class RunQueue:
         self._touch = redis.register_script(TOUCH)
         self._prune = redis.register_script(PRUNE)
         self._wake = redis.register_script(WAKE)
+        self._requeue = redis.register_script(REQUEUE)
 
     async def put(self, run: Run, scheduling: Scheduling, *, is_private: bool = False) -> tuple[str, Lease | None]:
         """List a run and let it wait for its turn, once; a private one is leased to this worker and never waits.
 
         Returns the run that holds: another one if the idempotency key was used before.
         """
-        lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
-        concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
-        entry = json.dumps({"run": run.id, "lane": lane, **concurrency})
+        entry = _entry(run, is_private=is_private)
         keys = [*self._keys.lanes, self._keys.delayed, self._keys.runs]
         if scheduling.idempotency_key is not None:
             keys.append(self._keys.idempotency(scheduling.idempotency_key))
@@ -81,6 +80,12 @@ class RunQueue:
         async with redis_errors():
             run_id, lease_id = await self._put(keys=keys, args=order)
         return run_id, Lease(self._keys.lanes[-1], lease_id, entry) if lease_id else None
+
+    async def requeue(self, run: Run) -> None:
+        """Let a listed run wait for its turn again, whose entry is lost; the caller has seen that it has none."""
+        entry = _entry(run, is_private=False)
+        async with redis_errors():
+            await self._requeue(keys=[self._keys.lanes[json.loads(entry)["lane"] - 1]], args=[entry])
 
     async def take(self, count: int, held: list[Lease]) -> list[Lease]:
         """Up to `count` runs: first those whose lease is over, then by priority. Those in `held` stay as they are."""
@@ -135,3 +140,9 @@ class RunQueue:
         """Forget this worker if it has nothing left."""
         async with redis_errors():
             await self._prune(keys=self._keys.lanes, args=[self.worker, _FORGET_WORKER_SECONDS * 1000])
+
+
+def _entry(run: Run, *, is_private: bool) -> str:
+    lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
+    concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
+    return json.dumps({"run": run.id, "lane": lane, **concurrency})

@@ -163,6 +163,7 @@ class Settings(BaseSettings):
         """Raises RunRefusedError if a run cannot have this webhook here."""
         webhook.check(has_default_secret=self.webhook_secret is not None, allows_private=self.webhook_private)
 
+    @property
     def trace_limits(self) -> TraceLimits:
         """How far a trace grows, and how long it stays."""
         return TraceLimits(self.max_trace_entries, self.retention.traces)

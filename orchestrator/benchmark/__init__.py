@@ -1,1 +1,1 @@
-"""The whole service beside simpler ways to use the same experts."""
+"""The service measured: its answers beside simpler ways, its runs and their events on a real Valkey."""

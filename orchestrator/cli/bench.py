@@ -119,6 +119,36 @@ def graph(
     console.print(costs)
 
 
+@app.command()
+def runs(
+    num_runs: Annotated[int, typer.Option("--runs", min=2, help="In the queue.")] = 1000,
+    num_events: Annotated[int, typer.Option("--events", min=1000, help="Pieces of text.")] = 200_000,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Processes at most, from one on.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Events into a trace, and one queue served by several workers: steps a second, each run exactly once."""
+    console = Console(highlight=False, stderr=as_json)
+    module = import_module("orchestrator.benchmark.sitting")
+    with console.status("starting") as status:
+        sitting = asyncio.run(module.take(num_runs, num_events, workers, status.update))
+    if as_json:
+        queues = [{**asdict(queue), "is_right": queue.is_right} for queue in sitting.queue]
+        document = {"events": asdict(sitting.events), "queue": queues, "speedup": sitting.speedup}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    table = Table("into one trace, by one worker", "a second", box=None)
+    for name, figure in zip(("pieces of text", "entries of text", "results"), astuple(sitting.events), strict=True):
+        table.add_row(name, f"{figure:,.0f}")
+    console.print(table)
+    table = Table(f"{num_runs:,} runs", "steps a second", "seconds", "not exactly once", box=None)
+    for queue in sitting.queue:
+        wrong = num_runs - queue.num_successes + queue.num_claimed_again + queue.num_done_again
+        told = (f"{queue.steps_per_second:,.1f}", f"{queue.seconds:.1f}", str(wrong))
+        table.add_row(f"{queue.num_workers} workers", *told)
+    console.print(table)
+    console.print(f"{sitting.queue[-1].num_workers} workers beside one: {sitting.speedup:.2f} times")
+
+
 async def _soak(console: Console, minutes: float) -> Any:
     """Experts of random weights, one of them exchanged; limits that the callers exceed."""
     module, experts = import_module("experts.benchmark.soak"), import_module("experts.benchmark.random_experts")

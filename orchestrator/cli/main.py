@@ -30,6 +30,8 @@ _COMMANDS = {
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "tools": "Show and try the tools that steps may call.",
+    "gc": "Show and remove what is left behind.",
+    "doctor": "Find what is wrong, and say what to do about it.",
     "index": "Read a folder for the search tool.",
     "gate": "Say which expert a text is for.",
     "train": "Train the built-in experts, or one of your own.",

@@ -1,0 +1,1 @@
+"""What `ccoe doctor` looks at."""
