@@ -45,8 +45,7 @@ class TaskSet:
     def load(cls) -> Self:
         """The tasks that the package ships."""
         raw: dict[str, Any] = tomllib.loads(Path(__file__).with_name("tasks.toml").read_text(encoding="utf-8"))
-        tasks = ({name: tuple(of) if isinstance(of, list) else of for name, of in one.items()} for one in raw["tasks"])
-        return cls(raw["schema"], raw["notes"], tuple(CheckedTask(**one) for one in tasks))
+        return cls(raw["schema"], raw["notes"], tuple(_task(one) for one in raw["tasks"]))
 
     def prepare(self, folder: Path) -> Settings:
         """Write database, notes and their index below a folder; the settings of a service that has them."""
@@ -66,3 +65,8 @@ class TaskSet:
             found = [str(connection.execute(query).fetchone()[0]) for query in task.found]
         value = task.value.format(*found, *task.given)
         return value if value in found else format_number(compute(value).value) if value else ""
+
+
+def _task(raw: dict[str, Any]) -> CheckedTask:
+    found, given = tuple(raw.get("found", ())), tuple(raw.get("given", ()))
+    return CheckedTask(raw["text"], tuple(raw["expected"]), found, given, raw["value"])
