@@ -70,7 +70,8 @@ def _edited(plan: Plan, step_id: int, edits: Mapping[str, str]) -> Plan:
         others = set(step.depends_on) - set(step.references)
         fields = {**step.model_dump(), "depends_on": tuple(others), **edits}
         fields.pop("result", None)
-        return Step.model_validate({**fields, "scores": step.scores if "expert" not in edits else {}})
+        unscored = {name: {} for name in ("scores", "planner_scores", "gate_scores")} if "expert" in edits else {}
+        return Step.model_validate({**fields, **unscored})
 
     return Plan(steps=tuple(edited(step) if step.id == step_id else step for step in plan.steps))
 
