@@ -13,10 +13,12 @@ from redis.asyncio import Redis
 from graphs.budget import Budget
 from graphs.events import EventSink
 from graphs.limits import Limits
+from graphs.planning import Planning
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
 from orchestrator.api_key_store import ApiKeyStore
+from orchestrator.chat_completions import ChatCompletions
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
@@ -27,6 +29,7 @@ from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
 from orchestrator.gate_answer import GateAnswer
+from orchestrator.gate_prior import GatePrior
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
@@ -80,6 +83,7 @@ class Service:
         self._settings = settings
         self._redis = redis
         self._tools = tools
+        self._planning = Planning(GatePrior(experts), ChatCompletions.of(settings))
         self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
@@ -186,6 +190,7 @@ class Service:
                 memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,
                 run_id=run.id,
+                planning=self._planning,
             )
 
     async def _leave(self) -> None:

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """SQLite files by name, as a JSON object; a task never names a file."""
     database: str | None = None
     """The database that SQL steps ask; without it the first one."""
+    planner_url: str | None = None
+    """An OpenAI-compatible server whose model writes the plans; None: the expert `planner`."""
+    planner_model: str = Field(default="", validate_default=True)
+    planner_key: SecretStr | None = None
     tools: Path | None = None
     """The tools file: databases, MCP servers, hosts, what programs may use."""
     data: Path | None = None
@@ -107,6 +111,20 @@ class Settings(BaseSettings):
             return None
         if key_name_in(value.get_secret_value()) is None:
             raise ValueError("it is not what `ccoe keys create` shows, ccoe_NAME_ and 64 hexadecimal digits")
+        return value
+
+    @field_validator("planner_url")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        if value and (not value.startswith(("http://", "https://")) or "@" in value):
+            raise ValueError("it must be like http://127.0.0.1:8000/v1; a key goes into CCOE_PLANNER_KEY")
+        return value or None
+
+    @field_validator("planner_model")
+    @classmethod
+    def _is_named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("planner_url") and not value:
+            raise ValueError("it must name a model of the server at CCOE_PLANNER_URL")
         return value
 
     @model_validator(mode="after")

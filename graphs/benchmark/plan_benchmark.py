@@ -66,7 +66,8 @@ async def measure(
     async with asyncio.TaskGroup() as group:
         for number, task in enumerate(tasks):
             group.create_task(plan(number, task))
-    return PlanFigures(len(tasks), time.perf_counter() - started, counts, **notes)
+    plain = {kind: dict(of_kind) for kind, of_kind in counts.items()}
+    return PlanFigures(len(tasks), time.perf_counter() - started, plain, **notes)
 
 
 async def _plan(planner: PlanWriter, task: HostileTask, known: set[str]) -> dict[str, str]:

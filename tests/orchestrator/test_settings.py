@@ -42,6 +42,12 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
     assert read_settings(database="ward").default_database == "ward"
 
 
+def test_a_remote_planner_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_PLANNER_URL", "http://127.0.0.1:8000/v1")
+    with pytest.raises(SettingsInvalidError, match="CCOE_PLANNER_MODEL"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
@@ -58,6 +64,8 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("CCOE_REQUIRE_KEY", "sometimes", "'all', 'experts' or 'none'"),
         ("CCOE_API_KEY", "sk-123", "ccoe keys create"),
+        ("CCOE_PLANNER_URL", "127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+        ("CCOE_PLANNER_URL", "https://ann:secret@example.org/v1", "CCOE_PLANNER_KEY"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
