@@ -46,8 +46,9 @@ async def measure(
     tasks: Sequence[HostileTask],
     at_once: int,
     on_done: Callable[[], None],
+    first: int = 0,
 ) -> PlanFigures:
-    """Plan every task. An error that no caller expects is not caught: it is a fault of the program."""
+    """Plan every task; `first` is the number of the first one. An error that no caller expects is not caught: it is a fault of the program."""
     known = {profile.name for profile in experts} - {PLANNER}
     counts = {task.kind: Counter(dict.fromkeys(COLUMNS, 0)) for task in tasks}
     notes: dict[str, list[str]] = {"invalid": [], "refused": [], "mended": []}
@@ -64,7 +65,7 @@ async def measure(
         on_done()
 
     async with asyncio.TaskGroup() as group:
-        for number, task in enumerate(tasks):
+        for number, task in enumerate(tasks, first):
             group.create_task(plan(number, task))
     plain = {kind: dict(of_kind) for kind, of_kind in counts.items()}
     return PlanFigures(len(tasks), time.perf_counter() - started, plain, **notes)
