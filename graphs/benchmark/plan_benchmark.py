@@ -48,7 +48,7 @@ async def measure(
     on_done: Callable[[], None],
     first: int = 0,
 ) -> PlanFigures:
-    """Plan every task; `first` is the number of the first one. An error that no caller expects is not caught: it is a fault of the program."""
+    """Plan every task; `first` is the number of the first one. Errors that no caller expects are not caught."""
     known = {profile.name for profile in experts} - {PLANNER}
     counts = {task.kind: Counter(dict.fromkeys(COLUMNS, 0)) for task in tasks}
     notes: dict[str, list[str]] = {"invalid": [], "refused": [], "mended": []}

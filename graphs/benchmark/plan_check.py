@@ -22,7 +22,8 @@ def plan_faults(document: str, task: str, experts: Collection[str]) -> list[str]
     steps = json.loads(document)["steps"]
     if not 1 <= len(steps) <= _MAX_STEPS:
         return [f"{len(steps)} steps"]
-    words = set(_words(task))
+    # `#4` of a task is no reference: a step quotes it as `No. 4`
+    words = {*_words(task), *_words(re.sub(r"#(?=\d)", "No. ", task))}
     return [fault for number, step in enumerate(steps, 1) for fault in _step_faults(number, step, words, experts)]
 
 

@@ -25,6 +25,12 @@ def test_a_valid_plan_has_no_fault() -> None:
     assert plan_faults(document(), TASK, EXPERTS) == []
 
 
+def test_a_number_sign_of_the_task_is_quoted_in_words() -> None:
+    step = Step(id=1, text="Is No. 1No. 4 open?", expert="general")
+    plan = json.dumps({"steps": [step.model_dump(mode="json")]})
+    assert plan_faults(plan, "Is #1#4 open?", EXPERTS) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
