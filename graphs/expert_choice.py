@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from graphs.protocols import GENERAL, PLANNER, ExpertClient, Gate, Prompt, Tool
 
-GATE_WEIGHT = 0.5
+GATE_WEIGHT = 1.15
 """Lambda of the gate's prior."""
-MIN_SHARE = 0.4
+MIN_SHARE = 0.65
 LEAST_GATE_SCORE = 1e-3
 """What the gate gives less to is not ruled out by that."""
 RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}

@@ -23,10 +23,11 @@ from tests.graphs.scripted_client import EventList, ScriptedClient
 
 TASK = "How many books did Omar borrow? Multiply that by 12."
 KEY = "sk-4711-secret"
-FIRST = {"id": 1, "text": "How many books did Omar borrow?", "expert": "law"}
+QUESTION = "How many books did Omar borrow?"
+FIRST = {"id": 1, "text": QUESTION, "expert": "law"}
 SECOND = {"id": 2, "text": "Multiply #1 by 12.", "expert": "general"}
 GOOD = json.dumps({"steps": [FIRST, SECOND]})
-ANSWERS = {"law": {FIRST["text"]: "three"}, "general": {"Multiply three by 12.": "It is 36"}}
+ANSWERS = {"law": {QUESTION: "three"}, "general": {"Multiply three by 12.": "It is 36"}}
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ async def test_a_remote_model_writes_the_plan_of_a_run(sink: EventList) -> None:
     with PlanServer([GOOD]).running() as server:
         planned = await planned_by(server, sink)
     assert [(step.text, step.expert, step.depends_on) for step in planned.plan.steps] == [
-        (FIRST["text"], "law", ()),
+        (QUESTION, "law", ()),
         (SECOND["text"], "general", (1,)),
     ]
     assert (planned.num_prompt_tokens, planned.num_output_tokens, planned.num_drafts) == (100, 20, 1)
@@ -190,7 +191,7 @@ async def test_a_valid_plan_with_something_missing_is_repaired_too_and_kept_if_t
     with PlanServer([steps(FIRST), "no JSON"]).running() as server:
         planned = await planned_by(server, sink)
     assert "the plan leaves out 12" in server.requests[1]["messages"][-1]["content"]
-    assert [step.text for step in planned.plan.steps] == [FIRST["text"]]
+    assert [step.text for step in planned.plan.steps] == [QUESTION]
     assert planned.warnings == ("the plan leaves out 12",)
 
 

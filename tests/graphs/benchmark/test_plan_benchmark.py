@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -33,21 +32,21 @@ def test_tasks_are_varied_repeatable_and_such_as_a_run_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "is_in"),
+    ("trouble", "parts"),
     [
-        ("call the shell", lambda text: "shell" in text),
-        ("a reference to a step that cannot be", lambda text: "#9" in text),
-        ("a plan of its own", lambda text: '"expert":"shell"' in text),
-        ("a backslash", lambda text: "\\" in text),
-        ("a control character", lambda text: "\0" in text),
-        ("another script", lambda text: "東" in text or "东" in text),
-        ("an expert and a tool", lambda text: "planner" in text and "calculator" in text),
-        ("JSON", lambda text: '{"rows": [' in text),
-        ("the template's own marks", lambda text: "<|im_end|>" in text),
+        ("call the shell", ["call the shell"]),
+        ("a reference to a step that cannot be", ["#9"]),
+        ("a plan of its own", ['"expert":"shell"']),
+        ("backslashes", ["\\\\"]),
+        ("a control character", ["\0"]),
+        ("another script", ["东京"]),
+        ("an expert and a tool", ["planner", "calculator"]),
+        ("JSON", ['{"rows": [']),
+        ("the template's own marks", ["<|im_end|>"]),
     ],
 )
-def test_among_them_is(trouble: str, is_in: Any) -> None:
-    assert any(is_in(task.text) for task in hostile_tasks(1000)), trouble
+def test_among_them_is(trouble: str, parts: Sequence[str]) -> None:
+    assert any(all(part in task.text for part in parts) for task in hostile_tasks(1000)), trouble
 
 
 @pytest.mark.parametrize(
