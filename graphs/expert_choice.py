@@ -72,11 +72,10 @@ def with_gate(
     planner_scores: Mapping[str, float], gate_scores: Mapping[str, float], gate_weight: float
 ) -> dict[str, float]:
     """Log-scores of the planner with the gate's as a prior; without those, the planner's alone."""
-    prior = {name: gate_scores.get(name, gate_scores.get(GENERAL, 0.0)) for name in planner_scores if gate_scores}
-    return {
-        name: _log(score) + gate_weight * math.log(max(prior[name], LEAST_GATE_SCORE) if prior else 1.0)
-        for name, score in planner_scores.items()
-    }
+    weight = gate_weight if gate_scores else 0.0
+    unknown = gate_scores.get(GENERAL, 0.0)
+    priors = {name: max(gate_scores.get(name, unknown), LEAST_GATE_SCORE) for name in planner_scores}
+    return {name: _log(score) + weight * math.log(priors[name]) for name, score in planner_scores.items()}
 
 
 def best(scores: Mapping[str, float], min_share: float) -> str:

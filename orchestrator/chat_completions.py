@@ -14,7 +14,7 @@ from graphs.protocols import PLANNER, Reply
 from orchestrator.settings import Settings
 
 MAX_TOKENS = 2048
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 _CHARS_PER_TOKEN = 4
 _REMEDIES = {
     401: "correct CCOE_PLANNER_KEY",

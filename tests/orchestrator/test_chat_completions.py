@@ -187,8 +187,11 @@ async def test_a_repair_that_fails_is_an_honest_failure(sink: EventList) -> None
     assert not [event for event in sink.events if isinstance(event, Planned)]
 
 
-async def test_a_valid_plan_with_something_missing_is_repaired_too_and_kept_if_that_fails(sink: EventList) -> None:
-    with PlanServer([steps(FIRST), "no JSON"]).running() as server:
+@pytest.mark.parametrize("repair", ["no JSON", 500])
+async def test_a_valid_plan_with_something_missing_is_repaired_too_and_kept_if_that_fails(
+    repair: str | int, sink: EventList
+) -> None:
+    with PlanServer([steps(FIRST), repair]).running() as server:
         planned = await planned_by(server, sink)
     assert "the plan leaves out 12" in server.requests[1]["messages"][-1]["content"]
     assert [step.text for step in planned.plan.steps] == [QUESTION]
