@@ -68,7 +68,7 @@ async def test_names_that_begin_other_names_are_told_apart(
 ) -> None:
     """At `ma` all three go on alike: only whole names with their closing quote have a probability of their own."""
     client = SpellingClient(["general", "ma", "mat", "math", "planner"], {**next_char, "": {"g": 0.1, "m": 0.9}})
-    choice = await ExpertChoice(client, {}).choose(PROMPT, TEXT)
+    choice = await ExpertChoice(client, {}, min_share=0.0).choose(PROMPT, TEXT)
     assert choice.expert == wanted
     assert client.scored == [['general"', 'ma"', 'mat"', 'math"']], "one batch, and the planner itself is none of them"
     assert sum(choice.scores.values()) == pytest.approx(1)
@@ -97,17 +97,18 @@ async def test_a_gate_that_can_say_nothing_changes_nothing() -> None:
 
 async def test_an_expert_that_the_gate_rules_out_can_still_be_chosen() -> None:
     client = EvenClient(["general", "law", "math", "planner"], law=0.999999)
-    choice = await ExpertChoice(client, {}, FixedGate(general=0.0, law=0.0, math=1.0)).choose(PROMPT, TEXT)
+    gate = FixedGate(general=0.0, law=0.0, math=1.0)
+    choice = await ExpertChoice(client, {}, gate, gate_weight=0.5).choose(PROMPT, TEXT)
     assert choice.expert == "law"
-    assert choice.scores["math"] / choice.scores["law"] == pytest.approx(0.01 / LEAST_GATE_SCORE**GATE_WEIGHT, rel=0.01)
+    assert choice.scores["math"] / choice.scores["law"] == pytest.approx(0.01 / LEAST_GATE_SCORE**0.5, rel=0.01)
 
 
 async def test_an_expert_pushed_after_training_is_scored_like_any_other() -> None:
     """To the gate it is a part of `general`, until a rule of its card fires."""
     client = EvenClient(["general", "math", "planner", "tax"], tax=0.6, general=0.3, math=0.1)
     silent, heard = FixedGate(general=0.6, math=0.4), FixedGate(general=0.3, math=0.2, tax=0.5)
-    by_planner = await ExpertChoice(client, {}, silent).choose(PROMPT, TEXT)
-    by_rule = await ExpertChoice(client, {}, heard).choose(PROMPT, TEXT)
+    by_planner = await ExpertChoice(client, {}, silent, min_share=0.0).choose(PROMPT, TEXT)
+    by_rule = await ExpertChoice(client, {}, heard, min_share=0.0).choose(PROMPT, TEXT)
     assert by_planner.expert == by_rule.expert == "tax"
     assert by_planner.scores["tax"] / by_planner.scores["general"] == pytest.approx(2)
     assert by_rule.scores["tax"] > by_planner.scores["tax"]
