@@ -16,6 +16,7 @@ from orchestrator.settings import Settings
 MAX_TOKENS = 2048
 MAX_BYTES = 200_000
 _CHARS_PER_TOKEN = 4
+_MAX_REASON_CHARS = 300
 _REMEDIES = {
     401: "correct CCOE_PLANNER_KEY",
     403: "CCOE_PLANNER_KEY may not use this model",
@@ -80,7 +81,7 @@ class ChatCompletions:
             raise self._failed("it sent no choice", "see the server's log")
         first = completion.choices[0]
         if first.message.refusal:
-            raise self._failed(f"the model refuses: {first.message.refusal[:200]}", "change the task, or the model")
+            raise self._failed(f"the model refuses: {first.message.refusal}", "change the task, or the model")
         text = first.message.content or ""
         usage = completion.usage or _Usage(
             prompt_tokens=_num_tokens(json.dumps(body)), completion_tokens=_num_tokens(text)
@@ -112,7 +113,7 @@ class ChatCompletions:
             if len(content) > MAX_BYTES:
                 raise self._failed(f"it sends more than {MAX_BYTES} bytes", "see the server's log")
         if not response.is_success:
-            said = content.decode(errors="replace")[:200].strip()
+            said = content.decode(errors="replace").strip()
             remedy = _REMEDIES.get(response.status_code, "see the server's log")
             raise self._failed(f"{response.status_code} {response.reason_phrase}: {said}", remedy)
         return bytes(content)
@@ -129,7 +130,7 @@ class ChatCompletions:
     def _failed(self, reason: str, remedy: str) -> GenerationError:
         if self.key:
             reason = reason.replace(self.key.get_secret_value(), "…")
-        return GenerationError(PLANNER, f"{self.model} at {self.url}: {reason}; {remedy}")
+        return GenerationError(PLANNER, f"{self.model} at {self.url}: {reason[:_MAX_REASON_CHARS]}; {remedy}")
 
 
 def _num_tokens(text: str) -> int:

@@ -120,6 +120,13 @@ class Settings(BaseSettings):
             raise ValueError("it must be like http://127.0.0.1:8000/v1; a key goes into CCOE_PLANNER_KEY")
         return value or None
 
+    @field_validator("planner_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not (value.get_secret_value().isascii() and value.get_secret_value().isprintable()):
+            raise ValueError("it must be one line of ASCII, as it is sent in a header")
+        return value or None
+
     @field_validator("planner_model")
     @classmethod
     def _is_named(cls, value: str, info: ValidationInfo) -> str:

@@ -64,6 +64,7 @@ def test_a_remote_planner_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("CCOE_REQUIRE_KEY", "sometimes", "'all', 'experts' or 'none'"),
         ("CCOE_API_KEY", "sk-123", "ccoe keys create"),
+        ("CCOE_PLANNER_KEY", "sk-\n1", "one line of ASCII"),
         ("CCOE_PLANNER_URL", "127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
         ("CCOE_PLANNER_URL", "https://ann:secret@example.org/v1", "CCOE_PLANNER_KEY"),
     ],
