@@ -26,7 +26,11 @@ class Step(BaseModel):
     expert: str = Field(min_length=1)
     depends_on: tuple[int, ...] = ()
     scores: dict[str, float] = Field(default_factory=dict)
-    """The planner's score of each expert for this step (h(t)[j, i] of CCoE); empty if given by hand."""
+    """Of each expert for this step, planner, gate and tools together; empty if given by hand."""
+    planner_scores: dict[str, float] = Field(default_factory=dict)
+    """The planner's alone: h(t)[j, i] of CCoE."""
+    gate_scores: dict[str, float] = Field(default_factory=dict)
+    """The gate's alone; empty if it said nothing."""
     policy: StepPolicy | None = None
     """None: the run's default. Given by hand only; the planner writes none."""
     question: PersonQuestion | None = None

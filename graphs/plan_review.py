@@ -23,11 +23,15 @@ _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
-def faults(task: str, steps: Sequence[Step]) -> list[str]:
-    """The faults in words, in the order of the task, then of the steps."""
+def faults(task: str, steps: Sequence[Step], *, is_quoting: bool = True) -> list[str]:
+    """The faults in words, in the order of the task, then of the steps.
+
+    Only a planner that quotes the task is held to doing so in one piece.
+    """
     missing = left_out(task, steps) or _too_few(task, steps)
     repeated = [*_idle_steps(steps), *_doubled_references(steps), *_repeated_numbers(task, steps)]
-    return [*missing, *_mixed(task, steps), *repeated, *_unclear_experts(steps)]
+    mixed = _mixed(task, steps) if is_quoting else []
+    return [*missing, *mixed, *repeated, *_unclear_experts(steps)]
 
 
 def left_out(task: str, steps: Sequence[Step]) -> list[str]:
@@ -112,6 +116,7 @@ def without_repeats(steps: Sequence[Step]) -> tuple[Step, ...]:
         asked = tuple(re.findall(r"#?\w+|[-+*/]", text.lower()))
         if asked not in first:
             first[asked] = len(kept) + 1
-            kept.append(Step(id=first[asked], text=text, expert=step.expert, scores=step.scores))
+            changed = {"id": first[asked], "text": text, "depends_on": ()}
+            kept.append(Step.model_validate({**dict(step), **changed}))
         new_ids[step.id] = first[asked]
     return tuple(kept)

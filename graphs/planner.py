@@ -1,7 +1,6 @@
 """The planner writes the text of a step, scores the experts for it, and goes on until it closes the plan."""
 
 import json
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -11,19 +10,17 @@ from pydantic import ValidationError
 
 from graphs.errors import GenerationError
 from graphs.events import EventSink, Planned, PlanToken
+from graphs.expert_choice import ExpertChoice
 from graphs.generation import Generation, Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
 from graphs.plan_review import faults, without_repeats
-from graphs.protocols import GENERAL, GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
+from graphs.protocols import GENERAL, GREEDY, PLANNER, Constraint, ExpertClient, Gate, Prompt, Sampling, Tool
 from graphs.replanning import continued, finished_steps
 from graphs.state import Results
 
-PLANNER = "planner"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
-RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}
-"""What it adds to an expert's log-probability whether its tool recognises the step."""
 
 
 @dataclass(slots=True)
@@ -72,8 +69,9 @@ class Planner:
         tools: Mapping[str, Tool] | None = None,
         max_steps: int = MAX_STEPS,
         max_tokens: int = 512,
+        gate: Gate | None = None,
     ) -> None:
-        self._client, self._tools = client, tools or {}
+        self._client, self._choice = client, ExpertChoice(client, tools or {}, gate)
         self._max_steps = max_steps
         self._max_tokens = max_tokens
         """Of one draft."""
@@ -124,21 +122,21 @@ class Planner:
             draft.warnings.append("there is no planner; the task is one step for general")
             draft.steps.append(Step(id=1, text=quotable(draft.task), expert=GENERAL))
             return draft
-        await self._write(draft, sorted(profile.name for profile in self._client.profiles() if profile.name != PLANNER))
+        await self._write(draft)
         draft.steps = list(without_repeats(draft.steps))
         draft.warnings += faults(draft.task, draft.steps)
         return draft
 
-    async def _write(self, draft: _Draft, experts: list[str]) -> None:
+    async def _write(self, draft: _Draft) -> None:
         await draft.show("".join(draft.written))
         while (step := await self._next_step(draft)) is not None:
-            await self._choose(draft, step, experts)
+            await self._choose(draft, step)
         if not draft.steps:
             text = quotable(draft.task)
             draft.written = [OPENING]
             draft.warnings.append("the task is one step, because the planner wrote none that can be used")
             await draft.force(json_body(text) + TEXT_END)
-            await self._choose(draft, Step(id=1, text=text, expert=GENERAL), experts)
+            await self._choose(draft, Step(id=1, text=text, expert=GENERAL))
 
     async def _next_step(self, draft: _Draft) -> Step | None:
         """The next step, its expert still open; None where the plan ends."""
@@ -178,21 +176,21 @@ class Planner:
         draft.warnings.append(f"step {step} is left out: {reason}; the plan may be unfinished")
         return None
 
-    async def _choose(self, draft: _Draft, step: Step, experts: list[str]) -> None:
-        """Score each expert's whole name with its closing quote, and force the best.
-
-        What a tool recognises in the step is a prior for the experts that have it.
-        """
-        logprobs = await self._client.score(PLANNER, draft.prompt, [f'{name}"' for name in experts])
-        of_tools = {name: tool.recognises(step.text) for name, tool in self._tools.items()}
-        recognised = {profile.name: of_tools.get(profile.tool or "") for profile in self._client.profiles()}
-        logprobs = [logprob + RECOGNISED[recognised[name]] for name, logprob in zip(experts, logprobs, strict=True)]
-        scores = dict(zip(experts, _softmax(logprobs), strict=True))
-        expert = max(experts, key=scores.__getitem__)
-        if recognised[expert] is False:
-            draft.warnings.append(f"step {step.id} names nothing that the tool of {expert} works on")
-        draft.steps.append(step.model_copy(update={"expert": expert, "scores": scores}))
-        await draft.force(f'{expert}"')
+    async def _choose(self, draft: _Draft, step: Step) -> None:
+        """Score the experts for the step, and force the best."""
+        choice = await self._choice.choose(draft.prompt, step.text)
+        draft.warnings += [f"step {step.id} {warning}" for warning in choice.warnings]
+        draft.steps.append(
+            step.model_copy(
+                update={
+                    "expert": choice.expert,
+                    "scores": choice.scores,
+                    "planner_scores": choice.planner_scores,
+                    "gate_scores": choice.gate_scores,
+                }
+            )
+        )
+        await draft.force(f'{choice.expert}"')
 
 
 def _forced(steps: Sequence[Step]) -> list[str]:
@@ -202,9 +200,3 @@ def _forced(steps: Sequence[Step]) -> list[str]:
         beginning = [next_step(step.id)] if step.id > 1 else []
         forced += [*beginning, json_body(step.text) + TEXT_END, f'{step.expert}"']
     return forced
-
-
-def _softmax(logprobs: Sequence[float]) -> list[float]:
-    highest = max(logprobs)
-    weights = [math.exp(logprob - highest) for logprob in logprobs]
-    return [weight / sum(weights) for weight in weights]

@@ -9,6 +9,8 @@ from graphs.person import PERSON as PERSON
 
 GENERAL = "general"
 """The expert that is always there."""
+PLANNER = "planner"
+"""The expert that writes plans; no step is for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,35 @@ class ExpertClient(Protocol):
         """The log-probability of each whole candidate as the continuation of the prompt.
 
         Raises graphs.errors.GenerationError as `generate` does.
+        """
+        ...
+
+
+class Gate(Protocol):
+    """Says of a text alone which expert it is for."""
+
+    async def scores(self, text: str) -> Mapping[str, float]:
+        """By expert, together 1; an expert that it does not know is missing. Empty if it can say nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model on another server wrote, and its usage."""
+
+    text: str
+    is_whole: bool
+    num_prompt_tokens: int
+    num_output_tokens: int
+
+
+class PlanModel(Protocol):
+    """A model on another server that writes plans as JSON."""
+
+    async def complete(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Reply:
+        """Its answer to a chat of `role` and `content`, held to the JSON Schema if the server does that.
+
+        Raises graphs.errors.GenerationError if the server fails or refuses.
         """
         ...
 

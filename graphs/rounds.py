@@ -22,7 +22,7 @@ from graphs.errors import BudgetExhausted, GenerationError, RunStopped
 from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
 from graphs.limits import Limits
-from graphs.planner import Planner
+from graphs.planning import PlanWriter
 from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
@@ -61,6 +61,7 @@ class Rounds:
     sink: EventSink
     limits: Limits
     meter: Meter
+    planner: PlanWriter
     memo: StepMemo | None = None
     saving: Saving | None = None
     stopped: RunStopped | None = None
@@ -133,10 +134,9 @@ class Rounds:
 
     async def _plan_again(self, planned: Planned, results: Results) -> Planned | None:
         """The plan with the steps of another round; None if the planner has no other idea, or cannot be asked."""
-        planner = Planner(self.client, self.tools, self.limits.max_planned_steps, self.limits.max_plan_tokens)
         try:
             async with self.meter.in_time():
-                following = await planner.plan_again(self.task, self.sink, planned.plan, results)
+                following = await self.planner.plan_again(self.task, self.sink, planned.plan, results)
         except (GenerationError, BudgetExhausted):
             return None
         if following:

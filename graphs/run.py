@@ -12,8 +12,8 @@ from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan
-from graphs.planner import PLANNER, Planner
-from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.planning import Planning
+from graphs.protocols import PLANNER, ExpertClient, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
 from graphs.validation import unknown_experts
 
@@ -74,6 +74,7 @@ async def run_task(
     run_id: str = "",
     memo: StepMemo | None = None,
     spent: Spent = NOTHING,
+    planning: Planning | None = None,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
@@ -89,14 +90,15 @@ async def run_task(
     check_task(task, limits.max_task_chars)
     meter = Meter(limits.budget, spent)
     client = MeteredClient(client, meter)
+    planner = (planning or Planning()).writer(client, tools, limits, meter)
     if isinstance(plan, Planned):
         planned = plan
     else:
         async with meter.in_time():
-            planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
+            planned = _given(plan, client) if plan else await planner.plan(task, sink)
     await sink.emit(planned)
     saving = None if checkpointer is None else Saving(checkpointer, run_id)
-    rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
+    rounds = Rounds(task, client, tools, sink, limits, meter, planner, memo, saving)
     outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
     if rounds.wanted:
         return outcome.model_copy(update={"status": "interrupted", "wanted": rounds.wanted, "spent": meter.spent})
@@ -112,10 +114,6 @@ def check_task(task: str, max_chars: int) -> None:
         raise TaskError(f"the task has {len(task)} characters; shorten it to {max_chars}")
     if any("\ud800" <= char <= "\udfff" for char in task):
         raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
-
-
-async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens).plan(task, sink)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:

@@ -70,7 +70,9 @@ def _edited(plan: Plan, step_id: int, edits: Mapping[str, str]) -> Plan:
         others = set(step.depends_on) - set(step.references)
         fields = {**step.model_dump(), "depends_on": tuple(others), **edits}
         fields.pop("result", None)
-        of_expert = {"scores": {}, "question": None} if "expert" in edits else {}
+        of_expert = (
+            {"scores": {}, "planner_scores": {}, "gate_scores": {}, "question": None} if "expert" in edits else {}
+        )
         return Step.model_validate({**fields, **of_expert})
 
     return Plan(steps=tuple(edited(step) if step.id == step_id else step for step in plan.steps))

@@ -8,8 +8,7 @@ from graphs.budget import Budget
 from graphs.errors import InvalidPlan
 from graphs.person import PERSON
 from graphs.plan import Plan
-from graphs.planner import PLANNER
-from graphs.protocols import ExpertClient
+from graphs.protocols import PLANNER, ExpertClient
 from graphs.run import check_task
 from graphs.validation import parse_plan, unknown_experts
 from orchestrator.continuation import Continuation, forked, resumed

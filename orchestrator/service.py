@@ -13,12 +13,14 @@ from redis.asyncio import Redis
 from graphs.budget import Budget
 from graphs.events import EventSink
 from graphs.limits import Limits
+from graphs.planning import Planning
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
 from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
+from orchestrator.chat_completions import ChatCompletions
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
@@ -30,6 +32,7 @@ from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
 from orchestrator.gate_answer import GateAnswer
+from orchestrator.gate_prior import GatePrior
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
@@ -101,6 +104,7 @@ class Service:
             settings.retention.recent,
             self.deliveries.announce,
         )
+        self._planning = Planning(GatePrior(experts), ChatCompletions.of(settings))
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
@@ -235,6 +239,7 @@ class Service:
                 checkpointer=self.checkpointer,
                 run_id=run.id,
                 spent=run.spent,
+                planning=self._planning,
             )
 
     async def _leave(self) -> None:

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     """SQLite files by name, as a JSON object; a task never names a file."""
     database: str | None = None
     """The database that SQL steps ask; without it the first one."""
+    planner_url: str | None = None
+    """An OpenAI-compatible server whose model writes the plans; None: the expert `planner`."""
+    planner_model: str = Field(default="", validate_default=True)
+    planner_key: SecretStr | None = None
     tools: Path | None = None
     """The tools file: databases, MCP servers, hosts, what programs may use."""
     data: Path | None = None
@@ -141,6 +145,27 @@ class Settings(BaseSettings):
     def _signs_what_is_sent(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         if value is None and others.data.get("webhook_url"):
             raise ValueError("CCOE_WEBHOOK_URL is set and nothing signs; `ccoe webhooks secret` makes one")
+        return value
+
+    @field_validator("planner_url")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        if value and (not value.startswith(("http://", "https://")) or "@" in value):
+            raise ValueError("it must be like http://127.0.0.1:8000/v1; a key goes into CCOE_PLANNER_KEY")
+        return value or None
+
+    @field_validator("planner_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not (value.get_secret_value().isascii() and value.get_secret_value().isprintable()):
+            raise ValueError("it must be one line of ASCII, as it is sent in a header")
+        return value or None
+
+    @field_validator("planner_model")
+    @classmethod
+    def _is_named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("planner_url") and not value:
+            raise ValueError("it must name a model of the server at CCOE_PLANNER_URL")
         return value
 
     @model_validator(mode="after")

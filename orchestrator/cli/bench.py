@@ -15,11 +15,13 @@ from rich.table import Table
 
 from experts.benchmark import workload
 from experts.config import EngineConfig, SchedulerConfig
-from orchestrator.cli import bench_tasks, bench_tuning
+from orchestrator.cli import bench_choice, bench_plan, bench_tasks, bench_tuning
 from orchestrator.cli.eval import backbone_config
 from orchestrator.settings import read_settings
 
 app = typer.Typer()
+app.add_typer(bench_choice.app)
+app.add_typer(bench_plan.app)
 app.add_typer(bench_tuning.app)
 app.add_typer(bench_tasks.app)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]

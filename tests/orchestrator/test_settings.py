@@ -43,6 +43,12 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
     assert read_settings(database="ward").default_database == "ward"
 
 
+def test_a_remote_planner_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_PLANNER_URL", "http://127.0.0.1:8000/v1")
+    with pytest.raises(SettingsInvalidError, match="CCOE_PLANNER_MODEL"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
@@ -63,6 +69,9 @@ def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: p
         ("CCOE_WEBHOOK_SECRET", "whsec_short", "ccoe webhooks secret"),
         ("CCOE_WEBHOOK_RETRY", '{"max_attempts": 100}', "20"),
         ("CCOE_WEBHOOK_RETRY", "10", "dictionary"),
+        ("CCOE_PLANNER_KEY", "sk-\n1", "one line of ASCII"),
+        ("CCOE_PLANNER_URL", "127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+        ("CCOE_PLANNER_URL", "https://ann:secret@example.org/v1", "CCOE_PLANNER_KEY"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
