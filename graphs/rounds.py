@@ -23,7 +23,8 @@ from graphs.events import Answered, EventSink, Planned
 from graphs.joiner import Joiner
 from graphs.limits import Limits
 from graphs.planner import Planner
-from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.protocols import ExpertClient, PlanMemo, StepMemo, Tool
+from graphs.speculation import Speculation
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
 
@@ -61,7 +62,9 @@ class Rounds:
     sink: EventSink
     limits: Limits
     meter: Meter
+    speculation: Speculation
     memo: StepMemo | None = None
+    plan_memo: PlanMemo | None = None
     saving: Saving | None = None
     stopped: RunStopped | None = None
     """Why the run ended early."""
@@ -87,7 +90,8 @@ class Rounds:
         runner = StepRunner(
             self.task, planned.plan, self.client, self.tools, self.sink, meter=self.meter, policy=self.limits.policy
         )
-        async with Dispatcher(planned.plan, runner.run, self.sink, memo=self.memo) as dispatcher:
+        run_step = self.speculation.before(runner.run)
+        async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
 
             async def join(results: Results) -> Answered | None:
                 if may_go_on and not dispatcher.stopped and joiner.asks_for_another_round(results):
@@ -125,7 +129,10 @@ class Rounds:
 
     async def _plan_again(self, planned: Planned, results: Results) -> Planned | None:
         """The plan with the steps of another round; None if the planner has no other idea, or cannot be asked."""
-        planner = Planner(self.client, self.tools, self.limits.max_planned_steps, self.limits.max_plan_tokens)
+        limits = self.limits
+        planner = Planner(
+            self.client, self.tools, limits.max_planned_steps, limits.max_plan_tokens, memo=self.plan_memo
+        )
         try:
             async with self.meter.in_time():
                 following = await planner.plan_again(self.task, self.sink, planned.plan, results)

@@ -1,7 +1,7 @@
 """One way through: task, plan, graph, answer."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import Meter, MeteredClient
 from graphs.errors import InvalidPlan, TaskError
-from graphs.events import Answered, EventSink, Planned, StepResult
+from graphs.events import Answered, EventSink, Planned, SpeculationDropped, StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import PLANNER, Planner
-from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.protocols import ExpertClient, PlanMemo, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
+from graphs.speculation import Speculation
 from graphs.validation import unknown_experts
 
 
@@ -67,29 +68,34 @@ async def run_task(
     checkpointer: BaseCheckpointSaver[str] | None = None,
     run_id: str = "",
     memo: StepMemo | None = None,
+    plan_memo: PlanMemo | None = None,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
 
-    Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
-    given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
-    was a plan), and whatever the sink or the memo raises.
+    Steps that fail are in the outcome. Steps that `memo` knows are not run again, and what `plan_memo` has of drafts
+    is not written again. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
+    GenerationError (the planner failed), BudgetExhausted (before there was a plan), and whatever the sink or a memo
+    raises.
     """
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
     meter = Meter(limits.budget)
     client = MeteredClient(client, meter)
-    if isinstance(plan, Planned):
-        planned = plan
-    else:
-        async with meter.in_time():
-            planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
-    await sink.emit(planned)
-    saving = None if checkpointer is None else Saving(checkpointer, run_id)
-    rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
-    outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    async with Speculation(task, client, tools, sink, limits, meter) as speculation:
+        if isinstance(plan, Planned):
+            planned = plan
+        else:
+            async with meter.in_time():
+                planner = Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, memo=plan_memo)
+                planned = _given(plan, client) if plan else await planner.plan(task, speculation)
+        await speculation.emit(planned)
+        saving = None if checkpointer is None else Saving(checkpointer, run_id)
+        rounds = Rounds(task, client, tools, sink, limits, meter, speculation, memo, plan_memo, saving)
+        state = await rounds.run(planned)
+    outcome = _outcome(state, speculation.dropped, time.perf_counter() - started)
     stopped = rounds.stopped or meter.exhausted
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
@@ -104,10 +110,6 @@ def check_task(task: str, max_chars: int) -> None:
         raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
 
 
-async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens).plan(task, sink)
-
-
 def _given(plan: Plan, client: ExpertClient) -> Planned:
     known = {profile.name for profile in client.profiles()} - {PLANNER}
     if faults := unknown_experts(plan.steps, known):
@@ -115,11 +117,11 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
+def _outcome(state: RoundsState, dropped: Sequence[SpeculationDropped], seconds: float) -> RunOutcome:
     last, answer = state["planned"][-1], state["answer"]
     assert answer is not None
     results = tuple(state["results"][step.id] for step in last.plan.steps)
-    parts = (*state["planned"], *results, answer)
+    parts = (*state["planned"], *dropped, *results, answer)
     has_answer = any(state["results"][step.id].status == "success" for step in last.plan.sinks)
     plan_seconds = sum(planned.seconds for planned in state["planned"])
     return RunOutcome(

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from redis.asyncio import Redis
 
-from graphs.events import Answered, Planned, StepFinished, StepResult
+from graphs.events import Answered, Drafted, Planned, StepFinished, StepPlanned, StepResult
 from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished, TraceEvent
 from orchestrator.keys import Keys
@@ -15,6 +16,8 @@ from orchestrator.run import Run, RunStatus
 
 LIVE = " ".join(f'"{status}"' for status in RunStatus if not status.is_terminal)
 PLAN_FIELD = "plan"
+DRAFT_FIELDS = "draft:"
+"""What their names begin with."""
 
 # KEYS: the run, its other keys. ARGV: live statuses, fence or '', commands as JSON, each with its key as a number.
 # The client repeats a call whose reply was lost; an entry that is in the stream already is not written twice.
@@ -62,6 +65,8 @@ class ClaimedRun:
         """The record as it was when it was claimed."""
         self.planned = planned
         """What an earlier worker planned."""
+        self.drafts: dict[str, str] = {}
+        """What of its drafts was recalled, as it is kept."""
         self._redis = redis
         self._keys = keys.of_run(run.id)
         self._run_ttl_seconds = run_ttl_seconds
@@ -80,6 +85,18 @@ class ClaimedRun:
         """Commit the plan: in the record, for whoever takes the run over, and in the trace."""
         in_record = ("HSET", RUN, "plan", planned.plan.model_dump_json())
         await self.append(planned, in_record, ("HSET", MEMO, PLAN_FIELD, planned.model_dump_json()))
+
+    async def append_draft(self, field: str, event: StepPlanned | Drafted) -> None:
+        """Commit what was written of a plan, for whoever goes on with it, and in the trace; not what was recalled."""
+        kept = event.model_dump_json()
+        if self.drafts.get(field) != kept:
+            await self.append(event, ("HSET", MEMO, field, kept))
+
+    async def recall_drafts(self) -> None:
+        """Read what there is of drafts."""
+        async with redis_errors():
+            memo = cast(dict[str, str], await self._redis.hgetall(self._keys[MEMO - 1]))
+        self.drafts = {field: kept for field, kept in memo.items() if field.startswith(DRAFT_FIELDS)}
 
     async def append_step(self, finished: StepFinished) -> None:
         """Keep a step's result in the record and in the trace."""

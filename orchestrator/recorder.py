@@ -3,9 +3,22 @@
 import asyncio
 from datetime import UTC, datetime
 
-from graphs.events import Answered, AnswerToken, GraphEvent, Planned, PlanToken, StepFinished, StepResult, StepToken
+from graphs.events import (
+    Answered,
+    AnswerToken,
+    Drafted,
+    GraphEvent,
+    Planned,
+    PlanToken,
+    SpeculationDropped,
+    StepFinished,
+    StepPlanned,
+    StepResult,
+    StepToken,
+)
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.events import RunStarted
+from orchestrator.plan_memo import draft_field
 from orchestrator.run import Timings, Usage
 
 _GROUP_SECONDS = 0.03
@@ -16,7 +29,7 @@ Token = PlanToken | StepToken | AnswerToken
 class Recorder:
     """The EventSink of one claimed run. A write that fails is raised by the next `emit`, which stops the run.
 
-    What an earlier worker has written, a plan or a step's result, counts and is not written again.
+    What an earlier worker has written, of a plan or a step's result, counts and is not written again.
     """
 
     def __init__(self, claimed: ClaimedRun) -> None:
@@ -90,6 +103,11 @@ class Recorder:
 
     async def _keep(self, event: GraphEvent) -> None:
         match event:
+            case StepPlanned() | Drafted():
+                await self._claimed.append_draft(draft_field(event), event)
+            case SpeculationDropped():
+                self._count(event)
+                await self._claimed.append(event)
             case Planned():
                 self._plan_seconds += event.seconds
                 self._count(event)
@@ -107,5 +125,5 @@ class Recorder:
             case _:
                 await self._claimed.append(event)
 
-    def _count(self, used: Planned | StepResult | Answered) -> None:
+    def _count(self, used: Planned | SpeculationDropped | StepResult | Answered) -> None:
         self.usage += Usage(num_prompt_tokens=used.num_prompt_tokens, num_output_tokens=used.num_output_tokens)

@@ -6,7 +6,7 @@ digest: it does not find the old result and is run.
 
 from graphs.events import StepResult
 from graphs.protocols import StepKey
-from orchestrator.claimed_run import PLAN_FIELD, ClaimedRun
+from orchestrator.claimed_run import DRAFT_FIELDS, PLAN_FIELD, ClaimedRun
 
 
 class RedisStepMemo:
@@ -25,8 +25,8 @@ class RedisStepMemo:
 
 
 def step_of(field: str) -> int | None:
-    """The step that a field of a memo belongs to; None for the plan."""
-    return None if field == PLAN_FIELD else int(field.split(":")[0].split(".")[1])
+    """The step that a field of a memo belongs to; None for the plan and its drafts."""
+    return None if field == PLAN_FIELD or field.startswith(DRAFT_FIELDS) else int(field.split(":")[0].split(".")[1])
 
 
 def _field(key: StepKey) -> str:

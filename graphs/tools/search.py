@@ -27,6 +27,8 @@ _ARGUMENTS = object_schema(
 class SearchTool(JsonTool):
     """Finds passages in an index that `ccoe index` has made."""
 
+    has_effects = False
+
     def __init__(
         self,
         index: PassageIndex,
