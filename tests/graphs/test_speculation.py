@@ -1,7 +1,7 @@
 """Steps begin while their plan is being written; what no plan has leaves nothing but its cost."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from graphs.errors import GenerationError
 from graphs.events import GraphEvent, SpeculationDropped, StepFinished, StepResult, StepStarted
 from graphs.limits import Limits
 from graphs.policies import StepPolicy
-from graphs.protocols import Prompt, Tool, ToolResult
+from graphs.protocols import Generated, Prompt, Tool, ToolResult
 from graphs.run import RunOutcome, run_task
 from graphs.tools.calculator import Calculator
 from tests.graphs.timed_experts import NEVER, NUM_PROMPT_TOKENS, Try
@@ -29,6 +29,11 @@ BAD: Written = (BIRD,)
 """Leaves out 3; ended at 2 seconds."""
 
 
+def asked(step: tuple[str, str]) -> tuple[str, str]:
+    text, expert = step
+    return expert, text
+
+
 def run(
     experts: TimedPlanner, sink: PlanEvents, limits: Limits | None = None, tools: Mapping[str, Tool] | None = None
 ) -> tuple[RunOutcome, float]:
@@ -39,7 +44,7 @@ def run(
 
 
 def each_taking(seconds: float) -> dict[tuple[str, str], Sequence[Try]]:
-    return {asked: (Try(seconds=seconds),) for asked in (TREES[::-1], BIRD[::-1], COMPARED)}
+    return {one: (Try(seconds=seconds),) for one in (asked(TREES), asked(BIRD), COMPARED)}
 
 
 def test_steps_begin_when_they_are_written_and_what_they_need_is_there() -> None:
@@ -71,14 +76,14 @@ def test_what_steps_do_is_told_once_there_is_a_plan() -> None:
 
 
 def test_a_step_that_still_runs_is_taken_over() -> None:
-    experts, sink = TimedPlanner({TREES[::-1]: [Try(seconds=10)]}, drafts=[GOOD]), PlanEvents()
+    experts, sink = TimedPlanner({asked(TREES): [Try(seconds=10)]}, drafts=[GOOD]), PlanEvents()
     outcome, seconds = run(experts, sink)
     assert (outcome.status, seconds) == ("success", 11)
     assert experts.asked["law", TREES[0]] == 1
 
 
 def test_what_runs_for_a_draft_that_is_dropped_is_cancelled_at_once_and_never_told() -> None:
-    experts = TimedPlanner({BIRD[::-1]: [Try(seconds=NEVER), Try(text="wren")]}, drafts=[BAD, GOOD])
+    experts = TimedPlanner({asked(BIRD): [Try(seconds=NEVER), Try(text="wren")]}, drafts=[BAD, GOOD])
 
     class Watching(PlanEvents):
         async def emit(self, event: GraphEvent) -> None:
@@ -128,7 +133,7 @@ def test_a_repeated_step_is_begun_once_and_those_behind_it_as_the_plan_numbers_t
 
 
 def test_nothing_begins_behind_a_step_that_failed_and_the_failure_counts() -> None:
-    experts, sink = TimedPlanner({TREES[::-1]: [Try("error")]}, drafts=[GOOD]), PlanEvents()
+    experts, sink = TimedPlanner({asked(TREES): [Try("error")]}, drafts=[GOOD]), PlanEvents()
     outcome, _ = run(experts, sink)
     assert [result.status for result in outcome.results] == ["error", "success", "skipped"]
     assert (1, 3) not in sink.begun
@@ -196,7 +201,7 @@ def test_early_steps_spend_tokens_and_count_as_steps_when_they_are_the_plans() -
 class Faulty(TimedPlanner):
     """One of its experts has a fault of the program."""
 
-    async def generate(self, expert: str, prompt: Prompt, **options: Any) -> Any:
+    async def generate(self, expert: str, prompt: Prompt, **options: Any) -> AsyncIterator[Generated]:
         if expert == BIRD[1]:
             raise ZeroDivisionError("a fault")
         async for piece in super().generate(expert, prompt, **options):
@@ -258,11 +263,10 @@ def test_a_run_finds_the_same_and_no_later(drafts: list[Written], seconds: list[
     class Busy(TimedPlanner):
         """A step's time and result are those of its text."""
 
-        async def generate(self, expert: str, prompt: Prompt, **options: Any) -> Any:
-            asked = (expert, prompt.step)
+        async def generate(self, expert: str, prompt: Prompt, **options: Any) -> AsyncIterator[Generated]:
             k = sum(map(ord, expert + prompt.step))
             end = "error" if fails and k % 3 == 0 else "answer"
-            self.tries = {**self.tries, asked: [Try(end, seconds[k % len(seconds)], f"r{k}")]}
+            self.tries = {**self.tries, (expert, prompt.step): [Try(end, seconds[k % len(seconds)], f"r{k}")]}
             async for piece in super().generate(expert, prompt, **options):
                 yield piece
 

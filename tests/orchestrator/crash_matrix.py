@@ -20,8 +20,9 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from graphs.events import StepFinished
-from orchestrator.claimed_run import GUARDED
+from graphs.events import StepFinished, StepPlanned
+from orchestrator.claimed_run import DRAFT_FIELDS, GUARDED
+from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
 from orchestrator.run import Scheduling
@@ -42,6 +43,8 @@ PLAN = [
     {"id": 4, "text": "say 4 then #2", "expert": "math"},
     {"id": 5, "text": "say #3 and #4", "expert": "general"},
 ]
+TASK = "say 1. say 2. say 3 then that. say 4 then that."
+"""What the planner writes that plan for."""
 _TEXTS = {1: "say 1", 2: "say 2", 3: "say 3 then 1", 4: "say 4 then 2", 5: "say 3 then 1 and 4 then 2"}
 """The steps as they stand in the ledger, results filled in."""
 _SCRIPTS = {
@@ -80,7 +83,7 @@ class Outcome:
     """Steps that were not done or have no result."""
     committed_twice: int
     done_again: int
-    """Steps that were done again though they were committed."""
+    """Steps that were done, or of a plan that were written, again though they were committed."""
 
     @property
     def is_right(self) -> bool:
@@ -141,7 +144,12 @@ def name_of(command: Sequence[Any]) -> str | None:
     return "write " + ", ".join(dict.fromkeys(str(each[0]).lower() for each in commands)) if commands else None
 
 
-def victim(settings: Settings, ledger: Path, log: Path, point: Point) -> None:
+def open_experts(ledger: Path, *, is_planned: bool) -> OpenExperts:
+    """Those of a victim and of who goes on."""
+    return open_ledger_experts(ledger, 0.01, [(str(step["text"]), str(step["expert"])) for step in PLAN] * is_planned)
+
+
+def victim(settings: Settings, ledger: Path, log: Path, point: Point, is_planned: bool) -> None:
     """The process that is killed, or finishes the run if the point is not reached."""
     tripwire = Tripwire(point, log)
 
@@ -149,7 +157,7 @@ def victim(settings: Settings, ledger: Path, log: Path, point: Point) -> None:
         return await tripwire.execute_command(redis, *command, **options)
 
     async def work() -> None:
-        async with Service.open(settings, open_ledger_experts(ledger, 0.01)):
+        async with Service.open(settings, open_experts(ledger, is_planned=is_planned)):
             await tripwire.is_done.wait()
 
     Redis.execute_command = execute_command  # type: ignore[method-assign]
@@ -159,28 +167,31 @@ def victim(settings: Settings, ledger: Path, log: Path, point: Point) -> None:
 class Trial:
     """One run, its victim, and what is left of both."""
 
-    def __init__(self, redis: Redis, folder: Path, point: Point) -> None:
-        name = f"{point.number}-{point.side}"
+    def __init__(self, redis: Redis, folder: Path, point: Point, *, is_planned: bool = False) -> None:
+        name = f"{'planned-' * is_planned}{point.number}-{point.side}"
         self.settings = read_settings(tenant=name)
         self.ledger = folder / f"{name}.ledger"
+        self._is_planned = is_planned
         self._log = folder / f"{name}.log"
         self._point = point
         self._runs = RunStore(redis, Keys(name), 3600)
         self._traces = TraceStore(redis, self._runs)
         self._queue = RunQueue(redis, Keys(name), "nobody", 3600)
         self._was_killed = False
-        self._committed: dict[int, int] = {}
+        self._committed: dict[str, int] = {}
 
     async def kill(self, context: ForkServerContext) -> None:
         """Let the victim begin the run and die."""
-        self._run = await kept(self._runs, a_run(is_plan_given=True, plan={"steps": PLAN}))
+        given = a_run(is_plan_given=True, plan={"steps": PLAN})
+        self._run = await kept(self._runs, a_run(TASK) if self._is_planned else given)
         await self._queue.put(self._run, Scheduling())
-        process = context.Process(target=victim, args=(self.settings, self.ledger, self._log, self._point))
+        victims = (self.settings, self.ledger, self._log, self._point, self._is_planned)
+        process = context.Process(target=victim, args=victims)
         process.start()
         await asyncio.to_thread(process.join)
         self._was_killed = process.exitcode == -signal.SIGKILL
         done = executions(self.ledger)
-        self._committed = {step: self._times(done, step) for step in await self._steps_in_memo()}
+        self._committed = {line: done[line] for line in await self._lines_in_memo()}
 
     async def outcome(self) -> Outcome:
         """When the run has ended, or after a while if it does not."""
@@ -192,14 +203,15 @@ class Trial:
         in_memo = await self._steps_in_memo()
         events = [entry.event for entry in await self._traces.read(run.id)]
         finished = Counter(event.result.id for event in events if isinstance(event, StepFinished))
+        written = Counter((event.draft, event.step.id) for event in events if isinstance(event, StepPlanned))
         return Outcome(
             point=self._point,
             command=self.commands[-1] if self.commands else "",
             was_killed=self._was_killed,
             status=run.status,
-            lost=sum(1 for k in _TEXTS if not self._times(done, k) or k not in run.steps),
-            committed_twice=sum(times - 1 for counted in (in_memo, finished) for times in counted.values()),
-            done_again=sum(self._times(done, step) - times for step, times in self._committed.items()),
+            lost=sum(1 for k in _TEXTS if not done[self._line(k)] or k not in run.steps),
+            committed_twice=sum(times - 1 for counted in (in_memo, finished, written) for times in counted.values()),
+            done_again=sum(done[line] - times for line, times in self._committed.items()),
         )
 
     @property
@@ -211,19 +223,34 @@ class Trial:
         steps = map(step_of, await self._runs.memo(self._run.id))
         return Counter(step for step in steps if step is not None)
 
-    def _times(self, done: Counter[str], step: int) -> int:
-        return done[f"{self._run.task}|{_TEXTS[step]}"]
+    async def _lines_in_memo(self) -> list[str]:
+        """Of the ledger, for all that is committed."""
+        drafts = [
+            field.removeprefix(DRAFT_FIELDS).rstrip(":").split(".")[1:]
+            for field in await self._runs.memo(self._run.id)
+            if field.startswith(DRAFT_FIELDS)
+        ]
+        last = {"1": "3", "2": str(len(PLAN) + 1)}
+        pieces = [f"{draft}.{last[draft] if step == 'end' else step}" for draft, step in drafts]
+        return [*map(self._line, await self._steps_in_memo()), *(f"{self._run.task}|{piece}" for piece in pieces)]
+
+    def _line(self, step: int) -> str:
+        return f"{self._run.task}|{_TEXTS[step]}"
 
 
-async def crash_matrix(redis: Redis, folder: Path, every: int = 1) -> list[Outcome]:
-    """Every `every`-th point of the matrix. The settings of the environment name the Redis."""
+async def crash_matrix(redis: Redis, folder: Path, every: int = 1, *, is_planned: bool = False) -> list[Outcome]:
+    """Every `every`-th point of the matrix. The settings of the environment name the Redis.
+
+    The run has its plan, or is planned, in two drafts.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     for warm_up in ("before", "after"):  # the second one finds all scripts loaded
-        clean = Trial(redis, folder, Point(0, warm_up))
+        clean = Trial(redis, folder, Point(0, warm_up), is_planned=is_planned)
         await clean.kill(context)
     numbers = range(1, len(clean.commands) + 1)
-    trials = [Trial(redis, folder, Point(number, side)) for number in numbers for side in ("before", "after")][::every]
+    points = [Point(number, side) for number in numbers for side in ("before", "after")][::every]
+    trials = [Trial(redis, folder, point, is_planned=is_planned) for point in points]
     few = asyncio.Semaphore(_AT_ONCE)
 
     async def killed(trial: Trial) -> None:
@@ -233,5 +260,6 @@ async def crash_matrix(redis: Redis, folder: Path, every: int = 1) -> list[Outco
     await asyncio.gather(*(killed(trial) for trial in trials))
     async with AsyncExitStack() as rescuers:
         for trial in trials:
-            await rescuers.enter_async_context(Service.open(trial.settings, open_ledger_experts(trial.ledger, 0.01)))
+            opened = Service.open(trial.settings, open_experts(trial.ledger, is_planned=is_planned))
+            await rescuers.enter_async_context(opened)
         return list(await asyncio.gather(*(trial.outcome() for trial in trials)))
