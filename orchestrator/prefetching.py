@@ -12,7 +12,7 @@ from orchestrator.expert_host import ExpertHost
 
 @asynccontextmanager
 async def prefetching(sink: EventSink, experts: ExpertHost) -> AsyncGenerator[EventSink]:
-    """The same sink; experts of plans and planned steps that come by are loaded. What is not loaded at the end is left."""
+    """The same sink; the experts of planned steps that come by are loaded, as far as the time allows."""
     prefetcher = _Prefetcher(sink, experts)
     try:
         yield prefetcher

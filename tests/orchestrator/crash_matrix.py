@@ -11,7 +11,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from multiprocessing.context import ForkServerContext
@@ -59,6 +59,8 @@ _SCRIPTS = {
     }.items()
 }
 _AT_ONCE = 6
+_RESCUED_AT_ONCE = 40
+"""Each has connections of its own."""
 _PATIENCE_SECONDS = 60
 
 
@@ -258,8 +260,10 @@ async def crash_matrix(redis: Redis, folder: Path, every: int = 1, *, is_planned
             await trial.kill(context)
 
     await asyncio.gather(*(killed(trial) for trial in trials))
-    async with AsyncExitStack() as rescuers:
-        for trial in trials:
-            opened = Service.open(trial.settings, open_experts(trial.ledger, is_planned=is_planned))
-            await rescuers.enter_async_context(opened)
-        return list(await asyncio.gather(*(trial.outcome() for trial in trials)))
+    many = asyncio.Semaphore(_RESCUED_AT_ONCE)
+
+    async def rescued(trial: Trial) -> Outcome:
+        async with many, Service.open(trial.settings, open_experts(trial.ledger, is_planned=is_planned)):
+            return await trial.outcome()
+
+    return list(await asyncio.gather(*(rescued(trial) for trial in trials)))
