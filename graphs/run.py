@@ -74,10 +74,9 @@ async def run_task(
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
 
-    Steps that fail are in the outcome. Steps that `memo` knows are not run again, and what `plan_memo` has of drafts
-    is not written again. Raises TaskError, InvalidPlan (a given plan names an expert that is not there),
-    GenerationError (the planner failed), BudgetExhausted (before there was a plan), and whatever the sink or a memo
-    raises.
+    Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan (a given
+    plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there was a
+    plan), and whatever the sink or a memo raises.
     """
     started = time.perf_counter()
     limits = limits or Limits()
