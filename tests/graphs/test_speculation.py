@@ -29,13 +29,16 @@ BAD: Written = (BIRD,)
 """Leaves out 3; ended at 2 seconds."""
 
 
+EARLY = Limits(speculate=True)
+
+
 def asked(step: tuple[str, str]) -> tuple[str, str]:
     text, expert = step
     return expert, text
 
 
 def run(
-    experts: TimedPlanner, sink: PlanEvents, limits: Limits | None = None, tools: Mapping[str, Tool] | None = None
+    experts: TimedPlanner, sink: PlanEvents, limits: Limits = EARLY, tools: Mapping[str, Tool] | None = None
 ) -> tuple[RunOutcome, float]:
     async def all_of_it() -> tuple[RunOutcome, float]:
         return await run_task(TASK, client=experts, tools=tools or {}, sink=sink, limits=limits), now()
@@ -105,7 +108,7 @@ def test_what_was_finished_for_a_dropped_draft_is_used_if_the_plan_has_it() -> N
     task, leaves_out = TASK + " Name 5 bees.", (TREES,)
     drafts: list[Written] = [leaves_out, leaves_out, (*GOOD, ("Name 5 bees.", "law"))]
     experts, sink = TimedPlanner(each_taking(0.5), drafts=drafts), PlanEvents()
-    outcome = run_virtually(run_task(task, client=experts, tools={}, sink=sink))
+    outcome = run_virtually(run_task(task, client=experts, tools={}, sink=sink, limits=EARLY))
     assert outcome.status == "success" and len(outcome.plan.steps) == 4
     assert experts.asked["law", TREES[0]] == 1
     assert not [event for event in sink.events if isinstance(event, SpeculationDropped)]
@@ -159,9 +162,9 @@ class Sending(Answering):
 @pytest.mark.parametrize(
     ("tool", "limits", "is_early"),
     [
-        (Answering, Limits(), True),
-        (Sending, Limits(), False),
-        (Answering, Limits(budget=Budget(tool_calls=9)), False),
+        (Answering, EARLY, True),
+        (Sending, EARLY, False),
+        (Answering, Limits(speculate=True, budget=Budget(tool_calls=9)), False),
     ],
 )
 def test_a_tool_that_has_effects_or_few_calls_waits_for_the_plan(
@@ -177,7 +180,7 @@ def test_a_tool_that_has_effects_or_few_calls_waits_for_the_plan(
 
 def test_everybody_whom_a_policy_may_ask_is_looked_at() -> None:
     experts, sink = TimedPlanner({}, drafts=[GOOD], tools={"general": "tool"}), PlanEvents()
-    instead = Limits(policy=StepPolicy(on_failure="general"))
+    instead = Limits(speculate=True, policy=StepPolicy(on_failure="general"))
     run(experts, sink, instead, {"tool": Sending()})
     assert sink.begun == {}
 
@@ -188,7 +191,7 @@ def test_everybody_whom_a_policy_may_ask_is_looked_at() -> None:
 def test_early_steps_spend_tokens_and_count_as_steps_when_they_are_the_plans() -> None:
     def spent(budget: Budget) -> RunOutcome:
         experts = TimedPlanner(each_taking(0.5), drafts=[BAD, GOOD])
-        return run(experts, PlanEvents(), Limits(budget=budget))[0]
+        return run(experts, PlanEvents(), Limits(speculate=True, budget=budget))[0]
 
     needed = spent(Budget()).usage
     tokens = needed.num_prompt_tokens + needed.num_output_tokens
@@ -220,7 +223,8 @@ def test_a_run_that_is_cancelled_leaves_no_early_step(seconds: float) -> None:
 
     async def cancelled() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(run_task(TASK, client=experts, tools={}, sink=PlanEvents()), seconds)
+            work = run_task(TASK, client=experts, tools={}, sink=PlanEvents(), limits=EARLY)
+            await asyncio.wait_for(work, seconds)
 
     run_virtually(cancelled())
     assert experts.asked and experts.num_open == 0

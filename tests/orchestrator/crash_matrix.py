@@ -171,7 +171,7 @@ class Trial:
 
     def __init__(self, redis: Redis, folder: Path, point: Point, *, is_planned: bool = False) -> None:
         name = f"{'planned-' * is_planned}{point.number}-{point.side}"
-        self.settings = read_settings(tenant=name)
+        self.settings = read_settings(tenant=name, speculate=True)
         self.ledger = folder / f"{name}.ledger"
         self._is_planned = is_planned
         self._log = folder / f"{name}.log"

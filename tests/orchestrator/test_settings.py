@@ -37,10 +37,11 @@ def test_limits_and_policy_are_json_objects(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.step_policy == StepPolicy(timeout=5, on_failure="general")
 
 
-def test_speculation_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_speculation_is_a_switch(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().speculate is Limits().speculate
-    monkeypatch.setenv("CCOE_SPECULATE", "false")
-    assert read_settings().speculate is False
+    monkeypatch.setenv("CCOE_SPECULATE", value)
+    assert read_settings().speculate is (value == "true")
 
 
 def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
