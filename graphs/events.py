@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphs.person import PersonQuestion
-from graphs.plan import Plan
+from graphs.plan import Plan, Step
 from graphs.policies import ErrorKind
 
 
@@ -20,6 +20,56 @@ class PlanToken(_Event):
     text: str
     draft: int = 1
     """A plan that has faults is written again, as the next draft."""
+
+
+class _OfDraft(_Event):
+    draft: int
+    round: int = 1
+    """Of planning."""
+    behind: str = ""
+    """In a later round: a digest of the finished steps that its drafts go on behind."""
+    warnings: tuple[str, ...] = ()
+    """So far, and so are the tokens."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+
+class StepPlanned(_OfDraft):
+    """A step of a draft was written to its end, its expert chosen. It is the run's once a plan (`planned`) has it.
+
+    Its id is the draft's own: what repeats an earlier step is left out of the plan.
+    """
+
+    type: Literal["step_planned"] = "step_planned"
+    step: Step
+    is_last: bool = False
+    """It stands for the whole task, and nothing is written behind it."""
+
+
+class Drafted(_OfDraft):
+    """A draft was written to its end. One with warnings is written again, as long as another may be made."""
+
+    type: Literal["drafted"] = "drafted"
+
+
+class SpeculationStarted(_Event):
+    """A step of a draft was begun before there was a plan. What it does is told when a plan has it, or not at all."""
+
+    type: Literal["speculation_started"] = "speculation_started"
+    step: int
+    draft: int
+    expert: str
+
+
+class SpeculationDropped(_Event):
+    """What was begun early is in no plan; nothing of it is used."""
+
+    type: Literal["speculation_dropped"] = "speculation_dropped"
+    step: int
+    draft: int
+    num_prompt_tokens: int = 0
+    """It was finished and had cost this."""
+    num_output_tokens: int = 0
 
 
 class Planned(_Event):
@@ -137,7 +187,19 @@ class Answered(_Event):
 
 
 GraphEvent = Annotated[
-    PlanToken | Planned | StepStarted | StepToken | ToolCalled | AnswerWanted | StepFinished | AnswerToken | Answered,
+    PlanToken
+    | StepPlanned
+    | Drafted
+    | SpeculationStarted
+    | SpeculationDropped
+    | Planned
+    | StepStarted
+    | StepToken
+    | ToolCalled
+    | AnswerWanted
+    | StepFinished
+    | AnswerToken
+    | Answered,
     Field(discriminator="type"),
 ]
 

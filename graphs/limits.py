@@ -21,6 +21,8 @@ class Limits(BaseModel):
     """Of planning. Another one is planned if no final step of the last one has a result."""
     max_plan_tokens: int = Field(default=512, ge=1)
     max_answer_tokens: int = Field(default=128, ge=1)
+    speculate: bool = False
+    """Steps without effects begin while the plan is still being written."""
     budget: Budget = Budget()
     policy: StepPolicy = StepPolicy()
     """Of the steps that bring none."""

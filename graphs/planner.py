@@ -3,61 +3,24 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from graphs.draft import Beginning, Draft
 from graphs.errors import GenerationError
-from graphs.events import EventSink, Planned, PlanToken
+from graphs.events import EventSink, Planned
 from graphs.expert_choice import ExpertChoice
-from graphs.generation import Generation, Question, ask
+from graphs.generation import Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
 from graphs.plan_review import faults, without_repeats
-from graphs.protocols import GENERAL, GREEDY, PLANNER, Constraint, ExpertClient, Gate, Prompt, Sampling, Tool
+from graphs.protocols import GENERAL, GREEDY, PLANNER, Constraint, ExpertClient, Gate, PlanMemo, Sampling, Tool
 from graphs.replanning import continued, finished_steps
 from graphs.state import Results
 
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A plan while it is being written; `written` is its JSON so far, in the segments that training rows have too."""
-
-    task: str
-    sink: EventSink
-    number: int = 1
-    sampling: Sampling = GREEDY
-    written: list[str] = field(default_factory=lambda: [OPENING])
-    steps: list[Step] = field(default_factory=list[Step])
-    warnings: list[str] = field(default_factory=list[str])
-    num_prompt_tokens: int = 0
-    num_output_tokens: int = 0
-
-    @property
-    def next_id(self) -> int:
-        return len(self.steps) + 1
-
-    @property
-    def prompt(self) -> Prompt:
-        return Prompt(task=self.task, forced=tuple(self.written))
-
-    async def force(self, text: str) -> None:
-        """Append what needs no decoding."""
-        self.written.append(text)
-        await self.show(text)
-
-    async def show(self, text: str) -> None:
-        await self.sink.emit(PlanToken(text=text, draft=self.number))
-
-    def count(self, generation: Generation) -> None:
-        beginning = next_step(self.next_id) if self.steps else ""
-        self.written += [part for part in (beginning, generation.text.removeprefix(beginning)) if part]
-        self.num_prompt_tokens += generation.num_prompt_tokens
-        self.num_output_tokens += generation.num_output_tokens
 
 
 class Planner:
@@ -70,8 +33,9 @@ class Planner:
         max_steps: int = MAX_STEPS,
         max_tokens: int = 512,
         gate: Gate | None = None,
+        memo: PlanMemo | None = None,
     ) -> None:
-        self._client, self._choice = client, ExpertChoice(client, tools or {}, gate)
+        self._client, self._choice, self._memo = client, ExpertChoice(client, tools or {}, gate), memo
         self._max_steps = max_steps
         self._max_tokens = max_tokens
         """Of one draft."""
@@ -79,10 +43,11 @@ class Planner:
     async def plan(self, task: str, sink: EventSink) -> Planned:
         """A valid plan for the task, with warnings for all that may be missing in it.
 
-        A plan with warnings is drafted again, sampled; the draft with the fewest warnings is taken. Raises
-        GenerationError if the planner fails.
+        A plan with warnings is drafted again, sampled; the draft with the fewest warnings is taken. Each step is handed
+        to the sink when it is written, and what the memo has of the drafts is not written again. Raises GenerationError
+        if the planner fails.
         """
-        return await self._plan(task, sink, first_draft=1)
+        return await self._plan(Beginning(task), sink, first_draft=1)
 
     async def plan_again(self, task: str, sink: EventSink, before: Plan, results: Results) -> Planned | None:
         """The plan with another round of steps behind the finished ones; None if that brings nothing new.
@@ -91,15 +56,20 @@ class Planner:
         """
         if not self._has_planner:
             return None
-        planned = await self._plan(task, sink, first_draft=2, kept=finished_steps(before, results))
-        plan = continued(before, results, planned.plan.steps, before.num_rounds + 1)
+        beginning = Beginning(task, finished_steps(before, results), before.num_rounds + 1)
+        planned = await self._plan(beginning, sink, first_draft=2)
+        plan = continued(before, results, planned.plan.steps, beginning.round)
         return planned.model_copy(update={"plan": plan}) if plan else None
 
-    async def _plan(self, task: str, sink: EventSink, first_draft: int, kept: Sequence[Step] = ()) -> Planned:
+    async def _plan(self, beginning: Beginning, sink: EventSink, first_draft: int) -> Planned:
         started = time.perf_counter()
-        drafts: list[_Draft] = []
+        memo = self._memo if self._has_planner else None
+        events = await memo.drafts(beginning.round, beginning.digest) if memo else ()
+        drafts: list[Draft] = []
         for number, sampling in list(enumerate(DRAFTS, 1))[first_draft - 1 :]:
-            drafts.append(await self._draft(_Draft(task, sink, number, sampling, _forced(kept), list(kept))))
+            draft = Draft(beginning, sink, number, sampling)
+            draft.recall([event for event in events if event.draft == number])
+            drafts.append(await self._draft(draft))
             if not drafts[-1].warnings or not self._has_planner:
                 break
         best = min(drafts, key=lambda draft: len(draft.warnings))
@@ -116,8 +86,10 @@ class Planner:
     def _has_planner(self) -> bool:
         return any(profile.name == PLANNER for profile in self._client.profiles())
 
-    async def _draft(self, draft: _Draft) -> _Draft:
+    async def _draft(self, draft: Draft) -> Draft:
         """One plan, its repeated steps dropped, with a warning for each of its faults."""
+        if draft.is_whole:
+            return draft
         if not self._has_planner:
             draft.warnings.append("there is no planner; the task is one step for general")
             draft.steps.append(Step(id=1, text=quotable(draft.task), expert=GENERAL))
@@ -125,20 +97,24 @@ class Planner:
         await self._write(draft)
         draft.steps = list(without_repeats(draft.steps))
         draft.warnings += faults(draft.task, draft.steps)
+        await draft.end()
         return draft
 
-    async def _write(self, draft: _Draft) -> None:
-        await draft.show("".join(draft.written))
-        while (step := await self._next_step(draft)) is not None:
+    async def _write(self, draft: Draft) -> None:
+        await draft.begin()
+        while not draft.is_closed and (step := await self._next_step(draft)) is not None:
             await self._choose(draft, step)
+            await draft.commit_step()
         if not draft.steps:
             text = quotable(draft.task)
             draft.written = [OPENING]
             draft.warnings.append("the task is one step, because the planner wrote none that can be used")
             await draft.force(json_body(text) + TEXT_END)
             await self._choose(draft, Step(id=1, text=text, expert=GENERAL))
+            draft.is_closed = True
+            await draft.commit_step()
 
-    async def _next_step(self, draft: _Draft) -> Step | None:
+    async def _next_step(self, draft: Draft) -> Step | None:
         """The next step, its expert still open; None where the plan ends."""
         step, max_tokens = draft.next_id, self._max_tokens - draft.num_output_tokens
         if step > self._max_steps:
@@ -159,7 +135,7 @@ class Planner:
             return None
         return self._read(draft, generation.text)
 
-    def _read(self, draft: _Draft, written: str) -> Step | None:
+    def _read(self, draft: Draft, written: str) -> Step | None:
         step = draft.next_id
         beginning = next_step(step) if step > 1 else ""
         if not (written.startswith(beginning) and written.endswith(TEXT_END)):
@@ -176,7 +152,7 @@ class Planner:
         draft.warnings.append(f"step {step} is left out: {reason}; the plan may be unfinished")
         return None
 
-    async def _choose(self, draft: _Draft, step: Step) -> None:
+    async def _choose(self, draft: Draft, step: Step) -> None:
         """Score the experts for the step, and force the best."""
         choice = await self._choice.choose(draft.prompt, step.text)
         draft.warnings += [f"step {step.id} {warning}" for warning in choice.warnings]
@@ -191,12 +167,3 @@ class Planner:
             )
         )
         await draft.force(f'{choice.expert}"')
-
-
-def _forced(steps: Sequence[Step]) -> list[str]:
-    """The beginning of a plan with these steps, in the segments that writing it would have made."""
-    forced = [OPENING]
-    for step in steps:
-        beginning = [next_step(step.id)] if step.id > 1 else []
-        forced += [*beginning, json_body(step.text) + TEXT_END, f'{step.expert}"']
-    return forced

@@ -9,7 +9,7 @@ from graphs.events import EventSink, Planned
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import Planner
-from graphs.protocols import ExpertClient, Gate, PlanModel, Tool
+from graphs.protocols import ExpertClient, Gate, PlanMemo, PlanModel, Tool
 from graphs.remote_planner import RemotePlanner
 from graphs.state import Results
 
@@ -36,8 +36,15 @@ class Planning:
     gate: Gate | None = None
     remote: PlanModel | None = None
 
-    def writer(self, client: ExpertClient, tools: Mapping[str, Tool], limits: Limits, meter: Meter) -> PlanWriter:
+    def writer(
+        self,
+        client: ExpertClient,
+        tools: Mapping[str, Tool],
+        limits: Limits,
+        meter: Meter,
+        memo: PlanMemo | None = None,
+    ) -> PlanWriter:
         """The planner of one run, which spends what the meter has."""
         if self.remote:
             return RemotePlanner(self.remote, client, meter, limits.max_planned_steps)
-        return Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, self.gate)
+        return Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, self.gate, memo)

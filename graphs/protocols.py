@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from graphs.events import StepResult
+from graphs.events import Drafted, StepPlanned, StepResult
 from graphs.person import PERSON as PERSON
 
 GENERAL = "general"
@@ -187,6 +187,11 @@ class Tool(Protocol):
         """How long one call may take."""
         ...
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether a call may change anything outside. If so, it is never made before a plan has the step."""
+        ...
+
     def recognises(self, text: str) -> bool | None:
         """Whether the text names what this tool works on; None if that cannot be said."""
         ...
@@ -231,4 +236,11 @@ class StepMemo(Protocol):
 
     async def answered(self, key: StepKey) -> StepResult:
         """Return when a person has answered this step: what `load` then finds."""
+
+
+class PlanMemo(Protocol):
+    """What an earlier planner of the run has written; the sink of these events commits them."""
+
+    async def drafts(self, round_number: int, behind: str) -> Sequence[StepPlanned | Drafted]:
+        """Of a round that goes on behind the same steps, in the order in which they were emitted."""
         ...

@@ -24,6 +24,7 @@ from graphs.joiner import Joiner
 from graphs.limits import Limits
 from graphs.planning import PlanWriter
 from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.speculation import Speculation
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
 
@@ -62,6 +63,7 @@ class Rounds:
     limits: Limits
     meter: Meter
     planner: PlanWriter
+    speculation: Speculation
     memo: StepMemo | None = None
     saving: Saving | None = None
     stopped: RunStopped | None = None
@@ -93,7 +95,8 @@ class Rounds:
         runner = StepRunner(
             self.task, planned.plan, self.client, self.tools, self.sink, meter=self.meter, policy=self.limits.policy
         )
-        async with Dispatcher(planned.plan, runner.run, self.sink, memo=self.memo) as dispatcher:
+        run_step = self.speculation.before(runner.run)
+        async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
 
             async def join(results: Results) -> Answered | None:
                 if may_go_on and not dispatcher.stopped and joiner.asks_for_another_round(results):

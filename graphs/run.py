@@ -1,7 +1,7 @@
 """One way through: task, plan, graph, answer."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import NOTHING, Meter, MeteredClient, Spent
 from graphs.errors import InvalidPlan, TaskError
-from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
+from graphs.events import Answered, AnswerWanted, EventSink, Planned, SpeculationDropped, StepResult
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planning import Planning
-from graphs.protocols import PLANNER, ExpertClient, StepMemo, Tool
+from graphs.protocols import PLANNER, ExpertClient, PlanMemo, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
+from graphs.speculation import Speculation
 from graphs.validation import unknown_experts
 
 
@@ -75,31 +76,34 @@ async def run_task(
     memo: StepMemo | None = None,
     spent: Spent = NOTHING,
     planning: Planning | None = None,
+    plan_memo: PlanMemo | None = None,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `spent` is what an
     interrupted run has spent before.
 
-    Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
-    given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
-    was a plan), and whatever the sink or the memo raises.
+    Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan (a given
+    plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there was a
+    plan), and whatever the sink or a memo raises.
     """
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
     meter = Meter(limits.budget, spent)
     client = MeteredClient(client, meter)
-    planner = (planning or Planning()).writer(client, tools, limits, meter)
-    if isinstance(plan, Planned):
-        planned = plan
-    else:
-        async with meter.in_time():
-            planned = _given(plan, client) if plan else await planner.plan(task, sink)
-    await sink.emit(planned)
-    saving = None if checkpointer is None else Saving(checkpointer, run_id)
-    rounds = Rounds(task, client, tools, sink, limits, meter, planner, memo, saving)
-    outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    planner = (planning or Planning()).writer(client, tools, limits, meter, plan_memo)
+    async with Speculation(task, client, tools, sink, limits, meter) as speculation:
+        if isinstance(plan, Planned):
+            planned = plan
+        else:
+            async with meter.in_time():
+                planned = _given(plan, client) if plan else await planner.plan(task, speculation)
+        await speculation.emit(planned)
+        saving = None if checkpointer is None else Saving(checkpointer, run_id)
+        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving)
+        state = await rounds.run(planned)
+    outcome = _outcome(state, speculation.dropped, time.perf_counter() - started)
     if rounds.wanted:
         return outcome.model_copy(update={"status": "interrupted", "wanted": rounds.wanted, "spent": meter.spent})
     stopped = rounds.stopped or meter.exhausted
@@ -123,10 +127,10 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
+def _outcome(state: RoundsState, dropped: Sequence[SpeculationDropped], seconds: float) -> RunOutcome:
     last, answer = state["planned"][-1], state["answer"] or Answered(answer="", source="assembled")
     results = tuple(state["results"].values())
-    parts = (*state["planned"], *results, answer)
+    parts = (*state["planned"], *dropped, *results, answer)
     sinks = {step.id for step in last.plan.sinks}
     has_answer = any(result.status == "success" for result in results if result.id in sinks)
     plan_seconds = sum(planned.seconds for planned in state["planned"])

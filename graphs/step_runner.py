@@ -63,7 +63,9 @@ class StepRunner:
         *,
         meter: Meter | None = None,
         policy: StepPolicy | None = None,
+        is_early: bool = False,
     ) -> None:
+        """Steps that are run early count in the budget when they are taken over."""
         self._task = task
         self._steps, self._steps_behind = {step.id: step for step in plan.steps}, plan.steps_behind
         self._client = client
@@ -72,6 +74,7 @@ class StepRunner:
         self._meter = meter or Meter(Budget())
         self._policy = policy or StepPolicy()
         """Of the steps that bring none."""
+        self._is_early = is_early
 
     async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
@@ -85,7 +88,8 @@ class StepRunner:
             reason = "; ".join(f"step {k}, which was {_outcome(results[k])}" for k in missing)
             result = StepResult(id=step.id, status="skipped", error=f"it needs {reason}")
         else:
-            self._meter.start_step()
+            if not self._is_early:
+                self._meter.start_step()
             attempts = Attempts(step.id, policy, partial(self._attempt, step, results))
             async with self._meter.in_time():
                 result = await attempts.answer(step.expert)

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from redis.asyncio import Redis
 
 from graphs.budget import Spent
-from graphs.events import Answered, AnswerWanted, Planned, StepFinished, StepResult
+from graphs.events import Answered, AnswerWanted, Drafted, Planned, StepFinished, StepPlanned, StepResult
 from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished, RunInterrupted, TraceEvent
 from orchestrator.keys import Keys
@@ -20,6 +21,8 @@ LIVE = " ".join(f'"{status}"' for status in RunStatus if not status.is_terminal)
 PLAN_FIELD = "plan"
 TRACE_LIMITS = TraceLimits()
 QUESTION_PREFIX = "question:"
+DRAFT_FIELDS = "draft:"
+"""What their names begin with."""
 
 _GUARD = """
 local status, fence = unpack(redis.call('HMGET', KEYS[1], 'status', 'fence'))
@@ -108,6 +111,8 @@ class ClaimedRun:
         """The record as it was when it was claimed."""
         self.planned = planned
         """What an earlier worker planned."""
+        self.drafts: dict[str, str] = {}
+        """What of its drafts was recalled, as it is kept."""
         self._redis = redis
         self._keys = keys.of_run(run.id)
         self._run_ttl_seconds = run_ttl_seconds
@@ -150,6 +155,18 @@ class ClaimedRun:
         """Commit the plan: in the record, for whoever takes the run over, and in the trace."""
         in_record = ("HSET", RUN, "plan", planned.plan.model_dump_json())
         await self.append(planned, in_record, ("HSET", MEMO, PLAN_FIELD, planned.model_dump_json()))
+
+    async def append_draft(self, field: str, event: StepPlanned | Drafted) -> None:
+        """Commit what was written of a plan, for whoever goes on with it, and in the trace; not what was recalled."""
+        kept = event.model_dump_json()
+        if self.drafts.get(field) != kept:
+            await self.append(event, ("HSET", MEMO, field, kept))
+
+    async def recall_drafts(self) -> None:
+        """Read what there is of drafts."""
+        async with redis_errors():
+            memo = cast(dict[str, str], await self._redis.hgetall(self._keys[MEMO - 1]))
+        self.drafts = {field: kept for field, kept in memo.items() if field.startswith(DRAFT_FIELDS)}
 
     async def append_step(self, finished: StepFinished) -> None:
         """Keep a step's result in the record and in the trace."""

@@ -43,7 +43,8 @@ def forked(run: Run, memo: Memo, step_id: int, edits: Mapping[str, str]) -> Cont
     _check(edits)
     plan = _edited(run.plan, step_id, edits)
     dropped = _dependents(plan, step_id)
-    kept = {field: text for field, text in _successes(memo) if step_of(field) not in dropped}
+    # the plan is kept as it is edited, its drafts are not
+    kept = {field: text for field, text in _successes(memo) if step_of(field) not in {None, *dropped}}
     if planned := memo.get(PLAN_FIELD):
         kept[PLAN_FIELD] = Planned.model_validate_json(planned).model_copy(update={"plan": plan}).model_dump_json()
     if "result" in edits:
@@ -53,7 +54,7 @@ def forked(run: Run, memo: Memo, step_id: int, edits: Mapping[str, str]) -> Cont
 
 def _successes(memo: Memo) -> Iterator[tuple[str, str]]:
     for field, text in memo.items():
-        if field == PLAN_FIELD or StepResult.model_validate_json(text).status == "success":
+        if step_of(field) is None or StepResult.model_validate_json(text).status == "success":
             yield field, text
 
 

@@ -7,15 +7,19 @@ from graphs.events import (
     Answered,
     AnswerToken,
     AnswerWanted,
+    Drafted,
     GraphEvent,
     Planned,
     PlanToken,
+    SpeculationDropped,
     StepFinished,
+    StepPlanned,
     StepResult,
     StepToken,
 )
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.events import RunStarted
+from orchestrator.plan_memo import draft_field
 from orchestrator.run import Timings, Usage
 from orchestrator.trace_gap import Token, TraceGap
 
@@ -104,6 +108,11 @@ class Recorder:
 
     async def _keep(self, event: GraphEvent) -> None:
         match event:
+            case StepPlanned() | Drafted():
+                await self._claimed.append_draft(draft_field(event), event)
+            case SpeculationDropped():
+                self._count(event)
+                await self._claimed.append(event)
             case Planned():
                 self._plan_seconds += event.seconds
                 self._count(event)
@@ -125,5 +134,5 @@ class Recorder:
             case _:
                 await self._claimed.append(event)
 
-    def _count(self, used: Planned | StepResult | Answered) -> None:
+    def _count(self, used: Planned | SpeculationDropped | StepResult | Answered) -> None:
         self.usage += Usage(num_prompt_tokens=used.num_prompt_tokens, num_output_tokens=used.num_output_tokens)

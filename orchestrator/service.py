@@ -35,6 +35,7 @@ from orchestrator.gate_answer import GateAnswer
 from orchestrator.gate_prior import GatePrior
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
+from orchestrator.plan_memo import RedisPlanMemo
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Run, Scheduling
@@ -221,6 +222,7 @@ class Service:
             max_task_chars=self._settings.max_task_chars,
             max_steps=self._settings.max_steps,
             max_rounds=self._settings.max_rounds,
+            speculate=self._settings.speculate,
             budget=run.limits,
             policy=self._settings.step_policy,
         )
@@ -236,6 +238,7 @@ class Service:
                 plan=claimed.planned or run.plan,
                 limits=limits,
                 memo=RedisStepMemo(claimed),
+                plan_memo=RedisPlanMemo(claimed),
                 checkpointer=self.checkpointer,
                 run_id=run.id,
                 spent=run.spent,

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     """What any run may spend, as a JSON object; a run may ask for less."""
     step_policy: Annotated[StepPolicy, NoDecode] = StepPolicy()
     """Of the steps that bring none, as a JSON object."""
+    speculate: bool = False
+    """Steps without effects begin while the plan is still being written."""
     max_concurrent_runs: int = Field(default=4, ge=1)
     max_attempts: int = Field(default=5, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""

@@ -8,7 +8,7 @@ import asyncio
 
 from graphs.events import StepResult
 from graphs.protocols import StepKey
-from orchestrator.claimed_run import PLAN_FIELD, ClaimedRun
+from orchestrator.claimed_run import DRAFT_FIELDS, PLAN_FIELD, ClaimedRun
 
 LISTEN_SECONDS = 0.25
 """How often a run that is executed looks for answers."""
@@ -37,8 +37,8 @@ class RedisStepMemo:
 
 
 def step_of(field: str) -> int | None:
-    """The step that a field of a memo belongs to; None for the plan."""
-    return None if field == PLAN_FIELD else int(field.split(":")[0].split(".")[1])
+    """The step that a field of a memo belongs to; None for the plan and its drafts."""
+    return None if field == PLAN_FIELD or field.startswith(DRAFT_FIELDS) else int(field.split(":")[0].split(".")[1])
 
 
 def memo_field(key: StepKey) -> str:

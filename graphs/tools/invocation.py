@@ -63,6 +63,8 @@ def object_schema(properties: Mapping[str, Any], required: tuple[str, ...] = ())
 class JsonTool(ABC):
     """A tool whose calls are JSON objects, decoded under the schema of its arguments."""
 
+    has_effects = True
+
     def __init__(self, name: str, description: str, arguments: Mapping[str, Any], max_seconds: float) -> None:
         """Raises ToolError if the schema is none."""
         try:

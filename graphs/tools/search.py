@@ -42,6 +42,8 @@ class SearchTool(JsonTool):
     An expert with this tool is shown the passages that fit its step, and answers with words of one of them.
     """
 
+    has_effects = False
+
     def __init__(
         self,
         index: PassageIndex,

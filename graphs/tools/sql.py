@@ -29,6 +29,7 @@ class SqlTool:
     """Queries one database. Opened for each call, so a changed database is seen as it is."""
 
     description = "asks a database with one SELECT query"
+    has_effects = False
     arguments = text_arguments("query", "one SELECT query")
 
     def __init__(

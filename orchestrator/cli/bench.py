@@ -16,6 +16,7 @@ from rich.table import Table
 from experts.benchmark import workload
 from experts.config import EngineConfig, SchedulerConfig
 from orchestrator.cli import bench_choice, bench_plan, bench_tasks, bench_tuning
+from orchestrator.cli.bench_speculation import demo_speculation, speculation_table
 from orchestrator.cli.eval import backbone_config
 from orchestrator.settings import read_settings
 
@@ -94,9 +95,13 @@ def soak(minutes: Annotated[float, typer.Option(min=0.05, help="How long.")] = 3
 
 @app.command()
 def graph(
+    context: typer.Context,
     plans: Annotated[int, typer.Option(min=2, help="How many random plans.")] = 200,
     at_once: Annotated[int, typer.Option(min=1, help="Plans that run at the same time.")] = 4,
     seed: Annotated[int, typer.Option(help="Other plans for another one.")] = 0,
+    demo: Annotated[
+        int, typer.Option(min=0, help="Rounds of the demo's tasks on the experts, begun early or not.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Random plans on experts that only take their time: makespan against the critical path, cost of a step."""
@@ -104,8 +109,10 @@ def graph(
     module = import_module("graphs.benchmark.dispatch_benchmark")
     with console.status("loading") as status:
         figures = asyncio.run(module.measure(plans, at_once, seed, status.update))
+        early = asyncio.run(demo_speculation(demo, seed, context.obj, status.update)) if demo else None
     if as_json:
-        typer.echo(json.dumps(asdict(figures), indent=2))
+        speculation = {"speculation": {**asdict(early), "ratios": early.ratios}} if early else {}
+        typer.echo(json.dumps({**asdict(figures), **speculation}, indent=2))
         return
     table = Table(f"{plans} plans", "p50", "p95", "max", box=None)
     for name, ratios in (
@@ -119,6 +126,8 @@ def graph(
     for num_steps, cost in figures.step_costs.items():
         costs.add_row(str(num_steps), f"{cost.elapsed:.2f}", f"{cost.processor:.2f}")
     console.print(costs)
+    if early:
+        console.print(speculation_table(early))
 
 
 @app.command()

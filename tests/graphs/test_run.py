@@ -34,7 +34,8 @@ def tools(library: Path) -> dict[str, Tool]:
 
 
 async def test_a_task_is_planned_run_and_answered(tools: dict[str, Tool], sink: EventList) -> None:
-    outcome = await run_task(TASK, client=ScriptedClient(PLAN, ANSWERS), tools=tools, sink=sink)
+    limits = Limits(speculate=False)
+    outcome = await run_task(TASK, client=ScriptedClient(PLAN, ANSWERS), tools=tools, sink=sink, limits=limits)
     assert outcome.status == "success"
     assert outcome.answer.answer == "Omar borrowed 3 books, which makes 36."
     assert [(result.id, result.status, result.result) for result in outcome.results] == [
@@ -44,7 +45,9 @@ async def test_a_task_is_planned_run_and_answered(tools: dict[str, Tool], sink: 
     assert outcome.usage.num_prompt_tokens == 60 and outcome.usage.num_output_tokens > 20
     assert outcome.timings.total >= outcome.timings.plan + outcome.timings.answer > 0
     assert order_of(sink.events) == (
-        ["plan_token", "planned"] + ["step_started", "step_token", "tool_called", "step_finished"] * 2
+        ["plan_token", "step_planned"] * 2
+        + ["plan_token", "drafted", "planned"]
+        + ["step_started", "step_token", "tool_called", "step_finished"] * 2
     ) + ["answer_token", "answered"]
 
 

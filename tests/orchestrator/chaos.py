@@ -1,4 +1,7 @@
-"""`make chaos`: the whole crash matrix and a chaos run, as one table. Exit code 1 if a promise was broken."""
+"""`make chaos`: the whole crash matrix, with a given plan and without, and a chaos run, as one table.
+
+Exit code 1 if a promise was broken.
+"""
 
 import asyncio
 import os
@@ -51,6 +54,7 @@ async def _main() -> bool:
         os.environ.pop("REDIS_URL", None)
         async with redis_connection(read_settings()) as redis:
             outcomes = await crash_matrix(redis, Path(folder))
+            outcomes += await crash_matrix(redis, Path(folder), kind="planned")
         chaos = await Chaos(Path(folder), NUM_RUNS).run()
     Console(width=120).print(table_of(outcomes, chaos))
     return chaos.is_right and all(outcome.is_right for outcome in outcomes)

@@ -213,6 +213,6 @@ async def test_kill_9_of_the_worker_while_a_run_waits(
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_command_before_a_run_waits(redis: Redis, tmp_path: Path, every: int) -> None:
-    outcomes = await crash_matrix(redis, tmp_path, every, waits=True)
+    outcomes = await crash_matrix(redis, tmp_path, every, "waiting")
     assert [outcome for outcome in outcomes if not outcome.is_right] == []
     assert sum(outcome.was_killed for outcome in outcomes) >= 0.7 * len(outcomes) > 3

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from graphs.errors import InvalidPlan
-from graphs.events import Planned, StepResult, StepToken
+from graphs.events import Planned, StepPlanned, StepResult, StepToken
 from graphs.plan import Plan
-from orchestrator.continuation import Memo, forked, resumed
+from orchestrator.continuation import Continuation, Memo, forked, resumed
 from orchestrator.errors import RunNotResumableError, RunRefusedError
 from orchestrator.run import Run, RunStatus
 from orchestrator.service import Service
@@ -47,6 +47,14 @@ def test_what_succeeded_is_kept_and_what_failed_is_not() -> None:
     assert continuation.plan == PLAN
     assert steps_of(continuation.memo) == {"1", "2"}
     assert continuation.memo["plan"] == a_memo()["plan"]
+
+
+def test_what_was_written_of_a_plan_is_kept_for_a_run_that_goes_on_and_not_for_a_fork() -> None:
+    draft = {"draft:1.1.1:": StepPlanned(step=PLAN.steps[0], draft=1).model_dump_json()}
+    unplanned = a_run(status=RunStatus.CANCELLED)
+    assert resumed(unplanned, draft) == Continuation(None, draft)
+    fork = forked(ended(), a_memo() | draft, 1, {})
+    assert not draft.keys() & fork.memo.keys() and "plan" in fork.memo
 
 
 @pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING, RunStatus.SUCCESS])

@@ -20,7 +20,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from tests.orchestrator.conditions import until
-from tests.orchestrator.crash_matrix import crash_matrix
+from tests.orchestrator.crash_matrix import Kind, crash_matrix
 from tests.orchestrator.records import a_run, claimed, kept
 from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, open_scripted_experts
 from tests.orchestrator.test_service import ended
@@ -173,11 +173,13 @@ async def test_a_record_that_cannot_be_read_ends_the_run(
     assert (perform.num_begun, await num_entries(redis, runs)) == (0, 0)
 
 
+@pytest.mark.parametrize("kind", ["given", "planned"])
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_command_of_a_run_loses_nothing_and_does_nothing_twice(
-    redis: Redis, tmp_path: Path, every: int
+    redis: Redis, tmp_path: Path, every: int, kind: Kind
 ) -> None:
-    outcomes = await crash_matrix(redis, tmp_path, every)
+    """Also while the run is planned: what was written of the plan is not written again."""
+    outcomes = await crash_matrix(redis, tmp_path, every, kind)
     assert [outcome for outcome in outcomes if not outcome.is_right] == []
     assert sum(outcome.was_killed for outcome in outcomes) >= 0.7 * len(outcomes) > 5
 

@@ -1,8 +1,8 @@
-"""A plan's experts are loaded once it is known, and a failure to do so harms nobody."""
+"""A step's expert is loaded once it is known, and a failure to do so harms nobody."""
 
 import asyncio
 
-from graphs.events import GraphEvent, Planned, PlanToken
+from graphs.events import GraphEvent, Planned, PlanToken, StepPlanned
 from graphs.plan import Plan, Step
 from orchestrator.prefetching import prefetching
 from tests.orchestrator.scripted_experts import ScriptedExperts
@@ -36,3 +36,14 @@ async def test_the_experts_of_a_plan_are_loaded_once_each() -> None:
 
     assert experts.prefetched == ["general", "math"]
     assert listener.heard == events, "and the failure of one is left to its step"
+
+
+async def test_a_step_that_is_written_has_its_expert_loaded_before_there_is_a_plan() -> None:
+    experts, listener = ScriptedExperts(), Listener()
+    async with prefetching(listener, experts) as sink:
+        await sink.emit(StepPlanned(step=PLAN.steps[0], draft=1))
+        await asyncio.sleep(0)
+        assert experts.prefetched == ["general"]
+        await sink.emit(Planned(plan=PLAN))
+        await asyncio.sleep(0)
+    assert experts.prefetched == ["general", "math"]

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from graphs.budget import Budget
+from graphs.limits import Limits
 from graphs.policies import StepPolicy
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.settings import Settings, read_settings
@@ -35,6 +36,13 @@ def test_limits_and_policy_are_json_objects(monkeypatch: pytest.MonkeyPatch) -> 
     settings = read_settings()
     assert settings.limits == Budget(seconds=60)
     assert settings.step_policy == StepPolicy(timeout=5, on_failure="general")
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_speculation_is_a_switch(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().speculate is Limits().speculate
+    monkeypatch.setenv("CCOE_SPECULATE", value)
+    assert read_settings().speculate is (value == "true")
 
 
 def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:

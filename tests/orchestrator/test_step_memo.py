@@ -64,3 +64,4 @@ async def test_results_come_back_as_they_were(runs: RunStore, text: str, call: s
 def test_fields_name_their_step() -> None:
     assert step_of("1.3.0.0:ab12") == 3
     assert step_of("plan") is None
+    assert step_of("draft:1.1.2:") is None
