@@ -125,7 +125,10 @@ class RunNotResumableError(ServiceError):
     type = "run_not_resumable"
 
     def __init__(self, run_id: str, run_status: str) -> None:
-        super().__init__(f"run {run_id!r} is {run_status}; there is nothing to resume", "start another run, or fork it")
+        remedy = (
+            f"answer it: ccoe runs show {run_id}" if run_status == "interrupted" else "start another run, or fork it"
+        )
+        super().__init__(f"run {run_id!r} is {run_status}; there is nothing to resume", remedy)
         self.run_id = run_id
 
 

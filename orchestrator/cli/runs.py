@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Self, cast
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -89,7 +90,10 @@ def answer_question(
 def _said(*, approve: bool, reject: bool, text: str | None) -> PersonAnswer:
     if (approve and reject) or not (approve or reject or text):
         raise typer.BadParameter("say one of --approve, --reject and --text ANSWER; a text may go with the first two")
-    return PersonAnswer(decision="approve" if approve else "reject" if reject else "text", text=text or "")
+    try:
+        return PersonAnswer(decision="approve" if approve else "reject" if reject else "text", text=text or "")
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--text") from error
 
 
 @app.command()

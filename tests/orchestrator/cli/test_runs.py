@@ -42,7 +42,7 @@ async def test_a_run_waits_for_a_person_and_is_answered_later(tmp_path: Path) ->
     code, output, _ = await ccoe("runs", "trace", run_id)
     assert (code, "run_interrupted" in output.splitlines()[-1]) == (0, True)
 
-    for wrong in ([], ["--approve", "--reject"], ["--text", ""]):
+    for wrong in ([], ["--approve", "--reject"], ["--text", ""], ["--text", " "]):
         assert (await ccoe("runs", "answer", run_id, "2", *wrong))[0] == 2
     code, output, errors = await ccoe("runs", "answer", run_id, "2", "--approve", "--text", "but no more")
     assert (code, errors) == (0, "")
