@@ -18,6 +18,7 @@ from graphs.plan_review import faults, without_repeats
 from graphs.protocols import GENERAL, GREEDY, Constraint, ExpertClient, Prompt, Sampling, Tool
 from graphs.replanning import continued, finished_steps
 from graphs.state import Results
+from graphs.turn import Turn, said
 
 PLANNER = "planner"
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
@@ -39,6 +40,7 @@ class _Draft:
     warnings: list[str] = field(default_factory=list[str])
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    turns: tuple[Turn, ...] = ()
 
     @property
     def next_id(self) -> int:
@@ -46,7 +48,7 @@ class _Draft:
 
     @property
     def prompt(self) -> Prompt:
-        return Prompt(task=self.task, forced=tuple(self.written))
+        return Prompt(task=self.task, forced=tuple(self.written), turns=self.turns)
 
     async def force(self, text: str) -> None:
         """Append what needs no decoding."""
@@ -72,11 +74,13 @@ class Planner:
         tools: Mapping[str, Tool] | None = None,
         max_steps: int = MAX_STEPS,
         max_tokens: int = 512,
+        turns: Sequence[Turn] = (),
     ) -> None:
         self._client, self._tools = client, tools or {}
         self._max_steps = max_steps
         self._max_tokens = max_tokens
         """Of one draft."""
+        self._turns = tuple(turns)
 
     async def plan(self, task: str, sink: EventSink) -> Planned:
         """A valid plan for the task, with warnings for all that may be missing in it.
@@ -101,7 +105,9 @@ class Planner:
         started = time.perf_counter()
         drafts: list[_Draft] = []
         for number, sampling in list(enumerate(DRAFTS, 1))[first_draft - 1 :]:
-            drafts.append(await self._draft(_Draft(task, sink, number, sampling, _forced(kept), list(kept))))
+            drafts.append(
+                await self._draft(_Draft(task, sink, number, sampling, _forced(kept), list(kept), turns=self._turns))
+            )
             if not drafts[-1].warnings or not self._has_planner:
                 break
         best = min(drafts, key=lambda draft: len(draft.warnings))
@@ -126,7 +132,7 @@ class Planner:
             return draft
         await self._write(draft, sorted(profile.name for profile in self._client.profiles() if profile.name != PLANNER))
         draft.steps = list(without_repeats(draft.steps))
-        draft.warnings += faults(draft.task, draft.steps)
+        draft.warnings += faults(draft.task, draft.steps, said(draft.turns))
         return draft
 
     async def _write(self, draft: _Draft, experts: list[str]) -> None:
@@ -149,7 +155,7 @@ class Planner:
         if max_tokens < 1:
             draft.warnings.append(f"the plan reached its {self._max_tokens} tokens and may be unfinished")
             return None
-        constraint = Constraint("lark", step_grammar(draft.task, step))
+        constraint = Constraint("lark", step_grammar(draft.task, step, said(draft.turns)))
         generation = await ask(
             self._client, Question(PLANNER, draft.prompt, max_tokens, constraint, draft.sampling), draft.show
         )

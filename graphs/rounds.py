@@ -26,6 +26,7 @@ from graphs.planner import Planner
 from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
+from graphs.turn import Turn
 
 ROUND = "round"
 
@@ -63,6 +64,8 @@ class Rounds:
     meter: Meter
     memo: StepMemo | None = None
     saving: Saving | None = None
+    turns: tuple[Turn, ...] = ()
+    """Earlier ones of the thread."""
     stopped: RunStopped | None = None
     """Why the run ended early."""
 
@@ -82,10 +85,17 @@ class Rounds:
     async def _round(self, state: RoundsState) -> dict[str, Any]:
         """Run the steps of the last plan that are not finished, then answer or plan anew."""
         planned = state["planned"][-1]
-        may_go_on = planned.source == "planner" and planned.plan.num_rounds < self.limits.max_rounds
+        may_go_on = planned.source != "given" and planned.plan.num_rounds < self.limits.max_rounds
         joiner = self._joiner(planned)
         runner = StepRunner(
-            self.task, planned.plan, self.client, self.tools, self.sink, meter=self.meter, policy=self.limits.policy
+            self.task,
+            planned.plan,
+            self.client,
+            self.tools,
+            self.sink,
+            meter=self.meter,
+            policy=self.limits.policy,
+            turns=self.turns,
         )
         async with Dispatcher(planned.plan, runner.run, self.sink, memo=self.memo) as dispatcher:
 
@@ -125,7 +135,8 @@ class Rounds:
 
     async def _plan_again(self, planned: Planned, results: Results) -> Planned | None:
         """The plan with the steps of another round; None if the planner has no other idea, or cannot be asked."""
-        planner = Planner(self.client, self.tools, self.limits.max_planned_steps, self.limits.max_plan_tokens)
+        limits = self.limits
+        planner = Planner(self.client, self.tools, limits.max_planned_steps, limits.max_plan_tokens, self.turns)
         try:
             async with self.meter.in_time():
                 following = await planner.plan_again(self.task, self.sink, planned.plan, results)
@@ -137,7 +148,7 @@ class Rounds:
 
     def _joiner(self, planned: Planned) -> Joiner:
         limit = self.limits.max_answer_tokens
-        return Joiner(self.task, planned, self.client, self.sink, max_tokens=limit, meter=self.meter)
+        return Joiner(self.task, planned, self.client, self.sink, max_tokens=limit, meter=self.meter, turns=self.turns)
 
 
 def _next(state: RoundsState) -> str:

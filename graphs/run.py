@@ -1,20 +1,23 @@
 """One way through: task, plan, graph, answer."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import Meter, MeteredClient
+from graphs.direct import DirectSink
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, EventSink, Planned, StepResult
+from graphs.followup import resolved
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planner import PLANNER, Planner
 from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
+from graphs.turn import Turn
 from graphs.validation import unknown_experts
 
 
@@ -67,10 +70,12 @@ async def run_task(
     checkpointer: BaseCheckpointSaver[str] | None = None,
     run_id: str = "",
     memo: StepMemo | None = None,
+    turns: Sequence[Turn] = (),
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
-    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`.
+    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `turns` are what was said
+    before, the oldest first: planner, steps and joiner read them.
 
     Steps that fail are in the outcome, and steps that `memo` knows are not run again. Raises TaskError, InvalidPlan (a
     given plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there
@@ -79,16 +84,19 @@ async def run_task(
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
+    task = resolved(task, turns)
     meter = Meter(limits.budget)
     client = MeteredClient(client, meter)
     if isinstance(plan, Planned):
         planned = plan
     else:
         async with meter.in_time():
-            planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits)
+            planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits, turns)
+    if planned.source == "gate":
+        sink = DirectSink(sink, has_tool=_has_tool(client, planned.plan.steps[0].expert))
     await sink.emit(planned)
     saving = None if checkpointer is None else Saving(checkpointer, run_id)
-    rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
+    rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving, tuple(turns))
     outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
     stopped = rounds.stopped or meter.exhausted
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
@@ -104,8 +112,19 @@ def check_task(task: str, max_chars: int) -> None:
         raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
 
 
-async def _plan(task: str, client: ExpertClient, tools: Mapping[str, Tool], sink: EventSink, limits: Limits) -> Planned:
-    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens).plan(task, sink)
+async def _plan(
+    task: str,
+    client: ExpertClient,
+    tools: Mapping[str, Tool],
+    sink: EventSink,
+    limits: Limits,
+    turns: Sequence[Turn],
+) -> Planned:
+    return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, turns).plan(task, sink)
+
+
+def _has_tool(client: ExpertClient, expert: str) -> bool:
+    return any(profile.name == expert and profile.tool for profile in client.profiles())
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:

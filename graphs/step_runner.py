@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
 from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
+from graphs.turn import Turn, said
 
 Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
@@ -63,6 +64,7 @@ class StepRunner:
         *,
         meter: Meter | None = None,
         policy: StepPolicy | None = None,
+        turns: Sequence[Turn] = (),
     ) -> None:
         self._task = task
         self._steps, self._steps_behind = {step.id: step for step in plan.steps}, plan.steps_behind
@@ -72,6 +74,7 @@ class StepRunner:
         self._meter = meter or Meter(Budget())
         self._policy = policy or StepPolicy()
         """Of the steps that bring none."""
+        self._turns = tuple(turns)
 
     async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
@@ -159,7 +162,9 @@ class StepRunner:
         context = await asyncio.to_thread(tool.context, text) if tool else ""
         is_whole_task = not inputs and text.strip() == self._task.strip()
         asked_text = "" if is_whole_task else text
-        prompt = Prompt(self._task, inputs, asked_text, context, priority=self._steps_behind[step.id])
+        prompt = Prompt(
+            self._task, inputs, asked_text, context, priority=self._steps_behind[step.id], turns=self._turns
+        )
         return _Asked(step, text, prompt, profile, tool, sample)
 
     def _input(self, step_id: int, results: Results) -> StepInput:
@@ -204,7 +209,12 @@ def _from_text(asked: _Asked, generation: Generation) -> StepResult:
     if not result:
         raise StepFailed(f"expert {asked.profile.name!r} wrote nothing; ask it in another way")
     warnings = [] if generation.is_whole else [f"cut off after {asked.profile.max_tokens} tokens"]
-    sources = (asked.prompt.task, asked.text, *(known.result for known in asked.prompt.inputs))
+    sources = (
+        *said(asked.prompt.turns),
+        asked.prompt.task,
+        asked.text,
+        *(known.result for known in asked.prompt.inputs),
+    )
     if "\n" not in result and (guessed := foreign_numbers(result, sources)):
         warnings.append(f"{', '.join(guessed)} comes from the expert, not from a tool")
     # ids stand for the text only if nothing was stripped from it
