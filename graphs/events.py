@@ -103,7 +103,7 @@ class AnswerToken(_Event):
 
 
 class Answered(_Event):
-    """The final answer. `source`: the joiner wrote it, it was assembled from results, or it is the only step's result."""
+    """The final answer. `source`: the joiner wrote it, it was assembled, or it is the only step's result."""
 
     type: Literal["answered"] = "answered"
     answer: str

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from redis.asyncio import Redis
 
 from graphs.events import Answered, Planned, StepFinished, StepResult
+from graphs.turn import Turn
 from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished, TraceEvent
 from orchestrator.keys import Keys
@@ -75,6 +76,10 @@ class ClaimedRun:
         entry_id = f"{self.run.fence}-{self._num_events}"
         entry = ("event", event.model_dump_json(), "at", datetime.now(UTC).isoformat())
         await self._write(*commands, ("XADD", EVENTS, entry_id, *entry))
+
+    async def pin_turns(self, turns: Sequence[Turn]) -> None:
+        """Keep what was said before: whoever takes the run over renders the same prompts."""
+        await self._write(("HSET", RUN, "turns", json.dumps([turn.model_dump(mode="json") for turn in turns])))
 
     async def append_plan(self, planned: Planned) -> None:
         """Commit the plan: in the record, for whoever takes the run over, and in the trace."""

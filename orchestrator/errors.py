@@ -23,7 +23,7 @@ ServiceError
 ├── ToolUnknownError           no tool of this name is configured
 ├── ServeUnreachableError      the running service did not answer
 ├── NoGateError                no gate was trained
-└── …                          of keys: orchestrator/key_errors.py
+└── …                          of keys: orchestrator/key_errors.py, of threads: orchestrator/thread_errors.py
 """
 
 from pathlib import Path

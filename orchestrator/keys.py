@@ -3,6 +3,7 @@
 | key                                    | type       | class                          |
 | -------------------------------------- | ---------- | ------------------------------ |
 | ccoe:{tenant}:runs                     | sorted set | permanent, trimmed when listed |
+| ccoe:{tenant}:threads                  | sorted set | permanent, trimmed when listed |
 | ccoe:{tenant}:experts:audit            | stream     | permanent, capped              |
 | ccoe:{tenant}:api_keys                 | hash       | permanent                      |
 | ccoe:{tenant}:queue:<lane>             | stream     | permanent, empty when idle     |
@@ -17,8 +18,13 @@
 | ccoe:{tenant/thread}:checkpoints       | sorted set | live, then finished            |
 | ccoe:{tenant/thread}:writes            | sorted set | live, then finished            |
 | ccoe:{tenant/thread}:channels          | hash       | live, then finished            |
+| ccoe:{tenant/thread}:thread            | hash       | live, then used                |
+| ccoe:{tenant/thread}:turns             | sorted set | live, then used                |
+| ccoe:{tenant/thread}:runs              | sorted set | live, then used                |
+| ccoe:{tenant/thread}:open              | sorted set | live, then used                |
 
-The thread of a run has the run's id. A thread without a run is finished by each write to it.
+The checkpoints of a run are in the thread that has the run's id. A thread without a run is finished by each write to
+it. The last four are a conversation: live while one of its runs is open.
 """
 
 import hashlib
@@ -29,9 +35,10 @@ from urllib.parse import quote, unquote
 
 _OF_RUN = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<run_id>[a-z0-9]+)\}:(run|steps|memo|events)$")
 _OF_THREAD = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.~%-]+)\}:(checkpoints|writes|channels)$")
+_OF_CONVERSATION = re.compile(r"^ccoe:\{[a-z0-9_-]+/(?P<thread>[A-Za-z0-9_.-]+)\}:(thread|turns|runs|open)$")
 _OF_TENANT = re.compile(
     r"^ccoe:\{[a-z0-9_-]+\}:"
-    r"(runs|experts:audit|api_keys|queue:(high|normal|low|private|delayed)|concurrency:[\w.-]+:(active|parked))$"
+    r"(runs|threads|experts:audit|api_keys|queue:(high|normal|low|private|delayed)|concurrency:[\w.:-]+:(active|parked))$"
 )
 _OF_REQUEST = re.compile(r"^ccoe:\{[a-z0-9_-]+\}:idempotency:[0-9a-f]{64}$")
 
@@ -42,16 +49,18 @@ class Retention(StrEnum):
     PERMANENT = "permanent"
     """No TTL."""
     LIVE = "live"
-    """No TTL: it belongs to a run that is not terminal."""
+    """No TTL: it belongs to a run that is not terminal, or to a conversation with such a run."""
     FINISHED = "finished"
     """`run_ttl_seconds` from the run's end on, or from the last write to a thread without a run."""
+    USED = "used"
+    """`run_ttl_seconds` from the last use of a conversation on: it was made, changed, or its last open run ended."""
     RECENT = "recent"
     """A day from its creation on, or `run_ttl_seconds` if that is less."""
 
     @property
     def expires(self) -> bool:
         """Whether a key of this class must have a TTL."""
-        return self in (Retention.FINISHED, Retention.RECENT)
+        return self in (Retention.FINISHED, Retention.USED, Retention.RECENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,11 @@ class Keys:
     def runs(self) -> str:
         """The ids of the runs by time of creation."""
         return f"ccoe:{{{self.tenant}}}:runs"
+
+    @property
+    def threads(self) -> str:
+        """The ids of the conversations by time of their last use."""
+        return f"ccoe:{{{self.tenant}}}:threads"
 
     @property
     def experts_audit(self) -> str:
@@ -119,6 +133,10 @@ class Keys:
         """Checkpoints, writes and channel values of a thread, whatever characters its id has."""
         return [self._key(thread_id, kind) for kind in ("checkpoints", "writes", "channels")]
 
+    def of_conversation(self, thread_id: str) -> list[str]:
+        """Record, turns, runs and open runs of a conversation."""
+        return [self._key(thread_id, kind) for kind in ("thread", "turns", "runs", "open")]
+
     @property
     def any_checkpoints(self) -> str:
         """A pattern: the checkpoints of every thread."""
@@ -140,8 +158,16 @@ def thread_id_of(key: str) -> str | None:
     return unquote(match["thread"]) if match else None
 
 
+def conversation_of(key: str) -> str | None:
+    """The conversation that a key belongs to, or None."""
+    match = _OF_CONVERSATION.match(key)
+    return match["thread"] if match else None
+
+
 def retention_of(key: str, *, is_terminal: bool) -> Retention | None:
-    """The class of a key, given whether its run has ended. None: no key of ours."""
+    """The class of a key, given whether its run, or every run of its conversation, has ended. None: no key of ours."""
+    if conversation_of(key):
+        return Retention.USED if is_terminal else Retention.LIVE
     if run_id_of(key) or thread_id_of(key):
         return Retention.FINISHED if is_terminal else Retention.LIVE
     if _OF_TENANT.match(key):

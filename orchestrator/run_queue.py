@@ -57,7 +57,7 @@ class RunQueue:
         Returns the run that holds: another one if the idempotency key was used before.
         """
         lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
-        concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
+        concurrency = _concurrency(run) if not is_private else {}
         entry = json.dumps({"run": run.id, "lane": lane, **concurrency})
         keys = [*self._keys.lanes, self._keys.delayed, self._keys.runs]
         if scheduling.idempotency_key is not None:
@@ -67,6 +67,11 @@ class RunQueue:
         async with redis_errors():
             run_id, lease_id = await self._put(keys=keys, args=order)
         return run_id, Lease(self._keys.lanes[-1], lease_id, entry) if lease_id else None
+
+    async def run_of(self, idempotency_key: str) -> str | None:
+        """The run that a request with this key has made."""
+        async with redis_errors():
+            return cast(str | None, await self._redis.get(self._keys.idempotency(idempotency_key)))
 
     async def take(self, count: int, held: list[Lease]) -> list[Lease]:
         """Up to `count` runs: first those whose lease is over, then by priority. Those in `held` stay as they are."""
@@ -101,3 +106,10 @@ class RunQueue:
         """Forget this worker if it has nothing left."""
         async with redis_errors():
             await self._prune(keys=self._keys.lanes, args=[self.worker, _FORGET_WORKER_SECONDS * 1000])
+
+
+def _concurrency(run: Run) -> dict[str, str | int]:
+    """Runs of a thread are executed one after another; no key of a user has a colon."""
+    if run.thread_id is not None:
+        return {"key": f"thread:{run.thread_id}", "limit": 1}
+    return run.concurrency.model_dump() if run.concurrency else {}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -11,15 +11,17 @@ from typing import Self
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.events import EventSink
+from graphs.events import EventSink, Planned
 from graphs.limits import Limits
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
+from graphs.turn import Turn
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
+from orchestrator.direct_path import plan_directly
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
@@ -31,12 +33,13 @@ from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import redis_connection, redis_errors, redis_url
-from orchestrator.run import AT_ONCE, Run, Scheduling
+from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.step_memo import RedisStepMemo
+from orchestrator.thread_store import ThreadStore
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.worker import Worker
@@ -76,14 +79,24 @@ class Service:
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds)
         self.traces = TraceStore(redis, self.runs)
+        self.threads = ThreadStore(redis, keys, self.runs, settings.run_ttl_seconds)
         self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
         self._settings = settings
         self._redis = redis
         self._tools = tools
         self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
-        self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
-        self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
+        self._worker = Worker(
+            self.runs,
+            self._queue,
+            self._heartbeat,
+            self._perform,
+            settings.max_concurrent_runs,
+            self.threads.settle,
+        )
+        self._intake = RunIntake(
+            settings, experts, self.runs, self._queue, self._worker, self.threads, is_private=is_private
+        )
 
     @classmethod
     @asynccontextmanager
@@ -116,10 +129,17 @@ class Service:
         return self._tools
 
     async def submit(
-        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+        self,
+        task: str | None,
+        plan: object = None,
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+        *,
+        thread_id: str | None = None,
+        mode: Mode = Mode.AUTO,
     ) -> Run:
         """Start a run; see RunIntake.submit."""
-        return await self._intake.submit(task, plan, scheduling, limits)
+        return await self._intake.submit(task, plan, scheduling, limits, thread_id=thread_id, mode=mode)
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from an ended one; see RunIntake.resume."""
@@ -175,18 +195,25 @@ class Service:
         if run.fence > 1:
             # LangGraph would go on where the graph stood, and the recorder not hear of what the memo has
             await self.checkpointer.adelete_thread(run.id)
+        turns = await self.threads.pin(claimed)
+        plan = claimed.planned or run.plan or await self._direct_plan(run, turns)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
                 run.task,
                 client=self.experts,
                 tools=self._tools,
                 sink=sink,
-                plan=claimed.planned or run.plan,
+                plan=plan,
                 limits=limits,
                 memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,
                 run_id=run.id,
+                turns=turns,
             )
+
+    async def _direct_plan(self, run: Run, turns: Sequence[Turn]) -> Planned | None:
+        is_off = run.mode is Mode.AUTO and self._settings.direct == "off"
+        return await plan_directly(run.task, turns, Mode.PLAN if is_off else run.mode, self.experts, self._tools)
 
     async def _leave(self) -> None:
         try:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """What any run may spend, as a JSON object; a run may ask for less."""
     step_policy: Annotated[StepPolicy, NoDecode] = StepPolicy()
     """Of the steps that bring none, as a JSON object."""
+    direct: Literal["auto", "off"] = "auto"
+    """Whether a task that the gate's expert surely suffices for is planned all the same; a run may say so itself."""
     max_concurrent_runs: int = Field(default=4, ge=1)
     max_attempts: int = Field(default=5, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""

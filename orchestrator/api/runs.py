@@ -12,7 +12,8 @@ from graphs.budget import Budget
 from orchestrator.api.injection import ServiceDependency
 from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
-from orchestrator.run import Run, Scheduling
+from orchestrator.run import Mode, Run, Scheduling
+from orchestrator.service import Service
 from orchestrator.trace_store import FROM_THE_START
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
@@ -29,6 +30,7 @@ class RunRequest(Scheduling):
     """A list of steps {id, text, expert}, or an object with `steps`."""
     limits: Budget | None = None
     """What the run may spend."""
+    mode: Mode = Mode.AUTO
 
 
 class ForkRequest(BaseModel):
@@ -58,8 +60,7 @@ async def create_run(
 
     A request with the `Idempotency-Key` of an earlier one gets that one's run.
     """
-    scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
-    return _located(await service.submit(request.task, request.plan, scheduling, request.limits), response)
+    return await start_run(request, service, response, idempotency_key)
 
 
 @router.get("")
@@ -102,6 +103,17 @@ async def follow_run(
     await service.runs.get(run_id)
     entries = service.events(run_id, last_event_id or FROM_THE_START)
     return EventSourceResponse(_server_sent(entries), ping=_PING_SECONDS)
+
+
+async def start_run(
+    request: RunRequest, service: Service, response: Response, idempotency_key: str | None, thread_id: str | None = None
+) -> Run:
+    """The new run, alone or in a thread; the response names its place."""
+    scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
+    run = await service.submit(
+        request.task, request.plan, scheduling, request.limits, thread_id=thread_id, mode=request.mode
+    )
+    return _located(run, response)
 
 
 def _located(run: Run, response: Response) -> Run:

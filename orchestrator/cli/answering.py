@@ -37,14 +37,18 @@ def answer(begin: Begin, opening: Opening, *, as_json: bool) -> None:
 
 async def _answered(begin: Begin, opening: Opening, watch: Watcher) -> Run:
     async with opening as service:
-        run = await begin(service)
-        try:
-            await watch(run.task, service.events(run.id))
-        finally:
-            # left early: nobody waits for the answer any more
-            if not (ended := await service.runs.get(run.id)).status.is_terminal:
-                ended = await service.cancel(run.id)
-        return ended
+        return await watched(service, await begin(service), watch)
+
+
+async def watched(service: Service | RemoteService, run: Run, watch: Watcher) -> Run:
+    """The run when it has ended; it is cancelled if whoever watches leaves early."""
+    try:
+        await watch(run.task, service.events(run.id))
+    finally:
+        # left early: nobody waits for the answer any more
+        if not (ended := await service.runs.get(run.id)).status.is_terminal:
+            ended = await service.cancel(run.id)
+    return ended
 
 
 def _watcher(as_json: bool) -> Watcher:

@@ -21,8 +21,10 @@ from orchestrator.settings import Settings
 
 _COMMANDS = {
     "ask": "Answer one task and show how.",
+    "chat": "Ask and go on asking, in a thread.",
     "serve": "Serve the HTTP API.",
     "runs": "Show, cancel, resume and fork runs.",
+    "threads": "Show and delete threads.",
     "experts": "Show, change and exchange experts.",
     "keys": "Create, list and revoke keys of the HTTP API.",
     "tools": "Show and try the tools that steps may call.",
