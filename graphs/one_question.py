@@ -20,7 +20,8 @@ _QUESTION_WORD = re.compile(r"\b(?:what|which|who|whose|whom|when|where|why|how)
 _REQUEST = re.compile(
     r"(?:^|(?<=[.?!;:])\s+)(?:please |can you |could you |i want |we need )?"
     r"(?:add|subtract|multiply|divide|double|halve|find|calculate|compute|classify|count|write|tell|say|give|get"
-    r"|list|show|look|sum|work out|name|explain|describe|compare|translate|summarize|determine|do you|start|i want|we need)\b",
+    r"|list|show|look|sum|work out|name|explain|describe|compare|translate|summarize|determine|do you|start|i want"
+    r"|we need)\b",
     re.IGNORECASE,
 )
 _NAME_INSIDE = re.compile(r"(?<=[\w,] )[A-Z][a-z]")

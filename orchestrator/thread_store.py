@@ -70,7 +70,10 @@ class ThreadStore:
         """Raises ThreadNotFoundError."""
         record_key, turns, _, opened = self._of(thread_id)
         async with redis_errors(), self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.hgetall(record_key).zcard(turns).zcard(opened).zrange(turns, 0, 0)
+            pipeline.hgetall(record_key)
+            pipeline.zcard(turns)
+            pipeline.zcard(opened)
+            pipeline.zrange(turns, 0, 0)
             record, num_turns, num_open, first = cast(
                 tuple[dict[str, str], int, int, list[str]], await pipeline.execute()
             )

@@ -32,9 +32,7 @@ app = typer.Typer()
 @app.command()
 def chat(
     context: typer.Context,
-    thread: Annotated[
-        str | None, typer.Option(help="The thread to go on with, or `last`; without it a new one.")
-    ] = None,
+    thread: Annotated[str | None, typer.Option(help="The thread to go on with, or `last`; else a new one.")] = None,
     mode: Annotated[Mode, typer.Option(help="`direct`: no planner, the gate's expert answers.")] = Mode.AUTO,
 ) -> None:
     """Ask and go on asking: a line is a task that sees the turns before it. Ctrl-D ends.
