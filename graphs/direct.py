@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from graphs.events import Answered, AnswerToken, EventSink, GraphEvent, Planned, StepResult, StepStarted, StepToken
 from graphs.grammar import quotable
+from graphs.one_question import is_small_talk
 from graphs.plan import Plan, Step
+from graphs.step_runner import UNSURE
 
 
 def direct_plan(task: str, expert: str, scores: Mapping[str, float], seconds: float) -> Planned:
@@ -17,12 +19,13 @@ def direct_plan(task: str, expert: str, scores: Mapping[str, float], seconds: fl
     return Planned(plan=Plan(steps=(step,)), source="gate", seconds=seconds)
 
 
-def direct_answer(result: StepResult) -> str:
-    """The result; doubts stand behind it."""
-    if not result.warnings:
+def direct_answer(task: str, result: StepResult) -> str:
+    """The result; doubts stand behind it. Small talk claims nothing that one could be sure of."""
+    doubts = [doubt for doubt in result.warnings if doubt != UNSURE or not is_small_talk(task)]
+    if not doubts:
         return result.result
     between = "\n" if "\n" in result.result else " "
-    return f"{result.result}{between}(unverified: {'; '.join(result.warnings)})"
+    return f"{result.result}{between}(unverified: {'; '.join(doubts)})"
 
 
 @dataclass(slots=True)

@@ -83,7 +83,7 @@ class Joiner:
         without = {status: tuple(k for k, one in sorted(results.items()) if one.status == status) for status in MISSING}
         results = {step.id: results[step.id] for step in self.planned.plan.answering}
         if self.planned.source == "gate" and results[1].status == "success":
-            answer = direct_answer(results[1])
+            answer = direct_answer(self.task, results[1])
             answered = Answered(answer=answer + _sources(answer, results), source="step")
             await self.sink.emit(answered)
             return answered

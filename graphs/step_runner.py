@@ -22,6 +22,7 @@ Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
+UNSURE = "the expert was unsure"
 MIN_CONFIDENCE = 0.5
 """Below it a result is shown as unverified. Answers in sentences are seldom above 0.9, labels seldom below 0.6."""
 
@@ -121,7 +122,7 @@ class StepRunner:
             )
         if generation is None:
             return found
-        doubt = ("the expert was unsure",) if generation.confidence < MIN_CONFIDENCE else ()
+        doubt = (UNSURE,) if generation.confidence < MIN_CONFIDENCE else ()
         usage = {
             "warnings": (*found.warnings, *doubt),
             "confidence": generation.confidence,

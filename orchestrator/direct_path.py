@@ -47,9 +47,14 @@ def _is_sure(task: str, choice: GateAnswer, experts: ExpertHost, tools: Mapping[
         return False
     if profile.tool and (profile.tool not in tools or tools[profile.tool].recognises(task) is False):
         return False
+    if choice.expert == GENERAL and any(tool.recognises(task) for tool in tools.values()):
+        return False  # what a tool knows the names of may be asked of it
+    return is_clear(task, choice)
+
+
+def is_clear(task: str, choice: GateAnswer) -> bool:
+    """Whether the gate's choice leaves no doubt: the rules of one expert, or a high score; for `general` small talk."""
     if choice.reason == "rule":
         return len({fired.expert for fired in choice.fired}) == 1
-    if choice.reason != "classifier" or choice.scores[choice.expert] < MIN_SCORE:
-        return False
-    # what a tool knows the names of may be asked of it
-    return choice.expert != GENERAL or (is_small_talk(task) and not any(t.recognises(task) for t in tools.values()))
+    is_high = choice.reason == "classifier" and choice.scores[choice.expert] >= MIN_SCORE
+    return is_high and (choice.expert != GENERAL or is_small_talk(task))

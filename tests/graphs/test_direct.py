@@ -7,6 +7,7 @@ from graphs.errors import GenerationError
 from graphs.events import Answered, AnswerToken, Planned, StepResult
 from graphs.limits import Limits
 from graphs.run import RunOutcome, run_task
+from graphs.step_runner import UNSURE
 from graphs.tools.calculator import Calculator
 from graphs.turn import Turn
 from tests.graphs.scripted_client import EventList, ScriptedClient
@@ -73,7 +74,13 @@ async def test_the_words_of_a_second_attempt_are_not_streamed_behind_the_first(s
 
 def test_doubts_of_a_long_answer_have_a_line_of_their_own() -> None:
     result = StepResult(id=1, status="success", result="a\nb", warnings=("cut off",))
-    assert direct_answer(result) == "a\nb\n(unverified: cut off)"
+    assert direct_answer("Hello!", result) == "a\nb\n(unverified: cut off)"
+
+
+def test_small_talk_may_be_unsure() -> None:
+    result = StepResult(id=1, status="success", result="Hello", warnings=(UNSURE,))
+    assert direct_answer("Hello!", result) == "Hello"
+    assert direct_answer("What happened in 1848?", result) == "Hello (unverified: the expert was unsure)"
 
 
 async def test_a_follow_up_computes_with_the_last_result(sink: EventList) -> None:

@@ -76,9 +76,8 @@ async def test_all_keys_expire_together_once_no_run_is_open(threads: ThreadStore
     one, two = await entered(threads, runs, thread.id), await entered(threads, runs, thread.id)
     assert (await threads.get(thread.id)).status is ThreadStatus.BUSY
     for run in (one, two):
-        assert [await redis.ttl(key) for key in KEYS.of_conversation(thread.id) if await redis.exists(key)].count(
-            -1
-        ) > 2
+        lives = [await redis.ttl(key) for key in KEYS.of_conversation(thread.id) if await redis.exists(key)]
+        assert len(lives) > 2 and set(lives) == {-1}
         await answered(runs, run, "24")
         await threads.settle(run.id)
     existing = [key for key in KEYS.of_conversation(thread.id) if await redis.exists(key)]
