@@ -30,6 +30,11 @@ _ABOUT_THE_WORLD = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Yes or no: what it takes to know that may be several steps."""
+_COURTESY = re.compile(
+    r"^\W*(?:(?:hello|hi|hey|thanks|thank you|good (?:morning|afternoon|evening|night)|goodbye|bye|sorry)\b(?:\W+\w+){0,6}"
+    r"|(?:ok|okay|great|cool|nice|perfect|wow|yes|no|sure|got it|never mind)\b(?:\W+\w+){0,2})\W*$",
+    re.IGNORECASE,
+)
 MAX_SMALL_TALK_WORDS = 14
 
 
@@ -43,6 +48,12 @@ def is_one_question(text: str) -> bool:
     num_asked = max(len(_QUESTION.findall(text)), len(_QUESTION_WORD.findall(text)))
     num_requests = len(_REQUEST.findall(text))
     return num_asked <= 1 and num_requests <= 1 and (num_asked == 0 or num_requests == 0)
+
+
+def is_courtesy(text: str) -> bool:
+    """Whether a text is a greeting, thanks or a word of agreement, and asks nothing."""
+    asks = _QUESTION.search(text) or _QUESTION_WORD.search(text) or _REQUEST.search(text) or re.search(r"\d", text)
+    return not asks and _COURTESY.match(text) is not None
 
 
 def is_small_talk(text: str) -> bool:

@@ -7,7 +7,7 @@ from experts.errors import ExpertError
 from graphs.direct import direct_plan
 from graphs.events import Planned
 from graphs.followup import resolved
-from graphs.one_question import is_one_question, is_small_talk
+from graphs.one_question import is_courtesy, is_one_question, is_small_talk
 from graphs.protocols import GENERAL, Tool
 from graphs.turn import Turn
 from orchestrator.expert_host import ExpertHost
@@ -16,6 +16,8 @@ from orchestrator.run import Mode
 
 MIN_SCORE = 0.9
 """Of the gate's expert, for a task that is not planned."""
+MIN_SMALL_TALK_SCORE = 0.8
+"""The same of `general`."""
 
 
 async def plan_directly(
@@ -36,9 +38,12 @@ async def plan_directly(
         if mode is Mode.DIRECT:
             raise
         return None
-    if mode is Mode.AUTO and not _is_sure(task, choice, experts, tools):
+    expert = choice.expert
+    if mode is Mode.AUTO and is_courtesy(task):
+        expert = GENERAL  # a gate knows little of words that ask nothing
+    elif mode is Mode.AUTO and not _is_sure(task, choice, experts, tools):
         return None
-    return direct_plan(task, choice.expert, choice.scores, time.perf_counter() - started)
+    return direct_plan(task, expert, choice.scores, time.perf_counter() - started)
 
 
 def _is_sure(task: str, choice: GateAnswer, experts: ExpertHost, tools: Mapping[str, Tool]) -> bool:
@@ -56,5 +61,6 @@ def is_clear(task: str, choice: GateAnswer) -> bool:
     """Whether the gate's choice leaves no doubt: the rules of one expert, or a high score; for `general` small talk."""
     if choice.reason == "rule":
         return len({fired.expert for fired in choice.fired}) == 1
-    is_high = choice.reason == "classifier" and choice.scores[choice.expert] >= MIN_SCORE
-    return is_high and (choice.expert != GENERAL or is_small_talk(task))
+    if choice.expert == GENERAL:
+        return choice.scores[GENERAL] >= MIN_SMALL_TALK_SCORE and choice.reason == "classifier" and is_small_talk(task)
+    return choice.reason == "classifier" and choice.scores[choice.expert] >= MIN_SCORE

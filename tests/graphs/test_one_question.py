@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphs.one_question import is_one_question, is_small_talk
+from graphs.one_question import is_courtesy, is_one_question, is_small_talk
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,15 @@ def test_small_talk(text: str) -> None:
 )
 def test_questions_of_the_world_are_none(text: str) -> None:
     assert not is_small_talk(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello!", "thanks, that helps", "Thank you very much for your help.", "ok", "no, sorry"]
+)
+def test_courtesies(text: str) -> None:
+    assert is_courtesy(text)
+
+
+@pytest.mark.parametrize("text", ["Hi, how are you?", "ok, summarize this contract clause", "yes, 3", "no. Write it"])
+def test_words_that_ask_something_are_none(text: str) -> None:
+    assert not is_courtesy(text)

@@ -82,7 +82,7 @@ async def test_all_keys_expire_together_once_no_run_is_open(threads: ThreadStore
         await threads.settle(run.id)
     existing = [key for key in KEYS.of_conversation(thread.id) if await redis.exists(key)]
     assert len(existing) == 3
-    assert all(await redis.ttl(key) > 0 for key in existing)
+    assert min([await redis.ttl(key) for key in existing]) > 0
     assert (await threads.get(thread.id)).status is ThreadStatus.IDLE
 
 
