@@ -31,7 +31,8 @@ _ABOUT_THE_WORLD = re.compile(
 )
 """Yes or no: what it takes to know that may be several steps."""
 _COURTESY = re.compile(
-    r"^\W*(?:(?:hello|hi|hey|thanks|thank you|good (?:morning|afternoon|evening|night)|goodbye|bye|sorry)\b(?:\W+\w+){0,6}"
+    r"^\W*(?:(?:hello|hi|hey|thanks|thank you|good (?:morning|afternoon|evening|night)|goodbye|bye|sorry)\b"
+    r"(?:\W+\w+){0,6}"
     r"|(?:ok|okay|great|cool|nice|perfect|wow|yes|no|sure|got it|never mind)\b(?:\W+\w+){0,2})\W*$",
     re.IGNORECASE,
 )

@@ -27,10 +27,8 @@ async def plan_directly(
 
     Raises an ExpertError in the mode `direct`; otherwise the planner says what is wrong.
     """
-    if mode is Mode.PLAN:
-        return None
     started, task = time.perf_counter(), resolved(task, turns)
-    if mode is Mode.AUTO and not is_one_question(task):
+    if mode is Mode.PLAN or (mode is Mode.AUTO and not is_one_question(task)):
         return None
     try:
         choice = await experts.gate(task)
@@ -38,29 +36,33 @@ async def plan_directly(
         if mode is Mode.DIRECT:
             raise
         return None
-    expert = choice.expert
-    if mode is Mode.AUTO and is_courtesy(task):
-        expert = GENERAL  # a gate knows little of words that ask nothing
-    elif mode is Mode.AUTO and not _is_sure(task, choice, experts, tools):
+    expert = choice.expert if mode is Mode.DIRECT else sure_expert(task, choice)
+    if expert is None or (mode is Mode.AUTO and not _is_able(expert, task, experts, tools)):
         return None
     return direct_plan(task, expert, choice.scores, time.perf_counter() - started)
 
 
-def _is_sure(task: str, choice: GateAnswer, experts: ExpertHost, tools: Mapping[str, Tool]) -> bool:
-    profile = next((profile for profile in experts.profiles() if profile.name == choice.expert), None)
+def sure_expert(task: str, choice: GateAnswer) -> str | None:
+    """The expert that is the right one without a doubt, for a task that is one question.
+
+    By the rules of one expert, or a high score; `general` for small talk, and for words that ask nothing, of which a
+    gate knows little.
+    """
+    if is_courtesy(task):
+        return GENERAL
+    if choice.reason == "rule":
+        return choice.expert if len({fired.expert for fired in choice.fired}) == 1 else None
+    score = choice.scores[choice.expert] if choice.reason == "classifier" else 0.0
+    if choice.expert == GENERAL:
+        return GENERAL if score >= MIN_SMALL_TALK_SCORE and is_small_talk(task) else None
+    return choice.expert if score >= MIN_SCORE else None
+
+
+def _is_able(expert: str, task: str, experts: ExpertHost, tools: Mapping[str, Tool]) -> bool:
+    """Whether the expert has what it needs, and for `general` no tool that knows of what the task names."""
+    profile = next((profile for profile in experts.profiles() if profile.name == expert), None)
     if profile is None:
         return False
-    if profile.tool and (profile.tool not in tools or tools[profile.tool].recognises(task) is False):
-        return False
-    if choice.expert == GENERAL and any(tool.recognises(task) for tool in tools.values()):
-        return False  # what a tool knows the names of may be asked of it
-    return is_clear(task, choice)
-
-
-def is_clear(task: str, choice: GateAnswer) -> bool:
-    """Whether the gate's choice leaves no doubt: the rules of one expert, or a high score; for `general` small talk."""
-    if choice.reason == "rule":
-        return len({fired.expert for fired in choice.fired}) == 1
-    if choice.expert == GENERAL:
-        return choice.scores[GENERAL] >= MIN_SMALL_TALK_SCORE and choice.reason == "classifier" and is_small_talk(task)
-    return choice.reason == "classifier" and choice.scores[choice.expert] >= MIN_SCORE
+    if expert == GENERAL:
+        return not any(tool.recognises(task) for tool in tools.values())
+    return not profile.tool or (profile.tool in tools and tools[profile.tool].recognises(task) is not False)

@@ -14,7 +14,7 @@ from graphs.one_question import is_one_question
 from orchestrator.cli.calculation import calculate
 from orchestrator.cli.eval import data_directory
 from orchestrator.cli.sheet import Sheet
-from orchestrator.direct_path import is_clear
+from orchestrator.direct_path import sure_expert
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.settings import Settings
 
@@ -80,7 +80,7 @@ def _task_sets(data: Path, num_rows: int, seed: str) -> Iterator[TaskSet]:
 async def _figure(of: TaskSet, experts: ExpertHost) -> DirectFigure:
     asked = [task for task in of.tasks if is_one_question(task)]
     choices = [(task, await experts.gate(task)) for task in asked]
-    direct = [choice.expert for task, choice in choices if is_clear(task, choice)]
+    direct = [expert for task, choice in choices if (expert := sure_expert(task, choice))]
     return DirectFigure(
         dataset=of.name,
         needs=of.needs,
