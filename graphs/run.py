@@ -92,8 +92,7 @@ async def run_task(
     else:
         async with meter.in_time():
             planned = _given(plan, client) if plan else await _plan(task, client, tools, sink, limits, turns)
-    if planned.source == "gate":
-        sink = DirectSink(sink, has_tool=_has_tool(client, planned.plan.steps[0].expert))
+    sink = _told_directly(planned, sink, client)
     await sink.emit(planned)
     saving = None if checkpointer is None else Saving(checkpointer, run_id)
     rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving, tuple(turns))
@@ -123,8 +122,12 @@ async def _plan(
     return await Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, turns).plan(task, sink)
 
 
-def _has_tool(client: ExpertClient, expert: str) -> bool:
-    return any(profile.name == expert and profile.tool for profile in client.profiles())
+def _told_directly(planned: Planned, sink: EventSink, client: ExpertClient) -> EventSink:
+    """The sink; on the direct path, one that tells the step's text as the answer's."""
+    if planned.source != "gate":
+        return sink
+    with_tool = {profile.name for profile in client.profiles() if profile.tool}
+    return DirectSink(sink, has_tool=planned.plan.steps[0].expert in with_tool)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:
