@@ -11,6 +11,7 @@ from graphs.grammar import OPENING, TEXT_END, json_body, next_step
 from graphs.plan import MAX_GIVEN_STEPS, Step
 from graphs.plan_review import without_repeats
 from graphs.protocols import GREEDY, Prompt, Sampling
+from graphs.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Beginning:
     task: str
     kept: tuple[Step, ...] = ()
     round: int = 1
+    turns: tuple[Turn, ...] = ()
+    """Earlier ones of the thread."""
 
     @property
     def digest(self) -> str:
@@ -62,7 +65,8 @@ class Draft:
     @property
     def prompt(self) -> Prompt:
         """It goes before all steps: those that are begun early are not to delay the plan."""
-        return Prompt(task=self.task, forced=tuple(self.written), priority=MAX_GIVEN_STEPS)
+        written = tuple(self.written)
+        return Prompt(task=self.task, forced=written, priority=MAX_GIVEN_STEPS, turns=self.beginning.turns)
 
     def recall(self, events: Sequence[StepPlanned | Drafted]) -> None:
         """Go on behind what an earlier planner has committed of this draft."""

@@ -80,7 +80,8 @@ class Planned(_Event):
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     seconds: float = 0.0
-    source: Literal["planner", "given"] = "planner"
+    source: Literal["planner", "given", "gate"] = "planner"
+    """`gate`: one step for the expert that the gate is sure of."""
     num_drafts: int = 1
     """Plans that were written; the one with the fewest warnings was taken."""
     warnings: tuple[str, ...] = ()
@@ -170,11 +171,11 @@ class AnswerToken(_Event):
 
 
 class Answered(_Event):
-    """The final answer. `source` says whether the joiner wrote it or it was assembled from the results."""
+    """The final answer. `source`: the joiner wrote it, it was assembled, or it is the only step's result."""
 
     type: Literal["answered"] = "answered"
     answer: str
-    source: Literal["joiner", "assembled"]
+    source: Literal["joiner", "assembled", "step"]
     reason: str = ""
     """Why it was assembled."""
     failed: tuple[int, ...] = ()

@@ -1,11 +1,12 @@
-"""The planner's grammar: a step's text is copied from the task, joined by references and a closed list of phrases.
+"""The planner's grammar: a step's text is copied from what was said, joined by references and a closed list of phrases.
 
 The plan is compact JSON, written one step at a time:
 
     [{"id":1,"text":"<text>","expert":"sql"},{"id":2,"text":"<text>","expert":"math"}]
                     |--- decoded ---| scored         |--- decoded ---|
 
-Between two spans of the task there is always a joint: two spans side by side make the masks a thousand times slower.
+What was said is the task and the earlier turns of its thread. Between two spans there is always a joint: two spans
+side by side make the masks a thousand times slower.
 """
 
 import json
@@ -29,9 +30,11 @@ _FIRST_PIECES = f"SPAN (JOINT LATER? | SIGN AFTER?){{0,{MAX_JOINTS}}}"
 _PIECES = f"""(SPAN | REFERENCE AFTER?)
     (JOINT LATER? | (" " REFERENCE | SIGN) AFTER?){{0,{MAX_JOINTS}}}""".replace("\n", " ")
 _SPACE = r"(\s|\\[nt])"
-_LATER = rf"LATER: CHUNKS & /{_SPACE}(.|\n)*\S/"
+# no string of JSON has it: it stands between texts, and in no span
+_BORDER = "\x1e"
+_LATER = rf"LATER: CHUNKS & /{_SPACE}[^\x1e]*[^\s\x1e]/"
 # digits right behind `#1` or a point would make another reference or number
-_AFTER = rf"AFTER: CHUNKS & /({_SPACE}|[.,?!:;)%\"']({_SPACE}|[^\w-]))(.|\n)*|[.,?!:;)%'\"]/"
+_AFTER = rf"AFTER: CHUNKS & /({_SPACE}|[.,?!:;)%\"']({_SPACE}|[^\w\x1e-]))[^\x1e]*|[.,?!:;)%'\"]/"
 
 
 def quotable(task: str) -> str:
@@ -49,20 +52,22 @@ def next_step(step: int) -> str:
     return f'}},{{"id":{step},"text":"'
 
 
-def step_grammar(task: str, step: int) -> str:
+def step_grammar(task: str, step: int, earlier: Sequence[str] = ()) -> str:
     """A Lark grammar (llguidance's dialect) of what follows the forced prefix of this step.
 
     For the first step that is the text and TEXT_END; for a later one either CLOSING or the next step's beginning too.
+    A span is copied from the task or from one of the earlier texts.
     """
     text = f"TEXT {literal(TEXT_END)}"
     start = text if step == 1 else f"{literal(CLOSING)} | {literal(next_step(step))} {text}"
     references = [f"#{k}" for k in range(1, step)]
-    chunks = _CHUNK.findall(json_body(quotable(task)))
+    bodies = [_CHUNK.findall(json_body(quotable(said))) for said in (task, *earlier)]
+    chunks = [chunk for k, body in enumerate(bodies) for chunk in ([_BORDER] * (k > 0) + body)]
     return "\n".join(
         [
             f"start: {start}",
             f"TEXT: {_PIECES if references else _FIRST_PIECES}",
-            r"SPAN: CHUNKS & /\S((.|\n)*\S)?/",
+            r"SPAN: CHUNKS & /[^\s\x1e]([^\x1e]*[^\s\x1e])?/",
             _LATER,
             _AFTER,
             f"JOINT: {_any_of([f' {joint}' for joint in JOINTS])}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from graphs.assembly import assemble_answer
 from graphs.budget import Budget, Meter
+from graphs.direct import direct_answer
 from graphs.errors import BudgetExhausted, GenerationError
 from graphs.events import Answered, AnswerToken, EventSink, Planned, StepResult
 from graphs.generation import Generation, Question, ask
@@ -15,6 +16,7 @@ from graphs.numbers import foreign_numbers, written_numbers
 from graphs.protocols import Constraint, ExpertClient, Prompt, StepInput
 from graphs.state import Results
 from graphs.step_runner import filled_text
+from graphs.turn import Turn, said
 
 INSTRUCTION = "Give the answer in one sentence."
 MAX_RESULT_CHARS = 80
@@ -59,6 +61,12 @@ class Joiner:
     expert: str = "general"
     max_tokens: int = 128
     meter: Meter = field(default_factory=lambda: Meter(Budget()))
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """What the user knows without the results."""
+        return (self.task, *said(self.turns))
 
     def asks_for_another_round(self, results: Results) -> bool:
         """Whether there is nothing to answer from: no final step has a result."""
@@ -67,12 +75,17 @@ class Joiner:
     async def join(self, results: Results) -> Answered:
         """The answer. It is assembled, with the reason, unless the joiner's own words pass every check.
 
-        Passages of the user's files that a step found are cited below it.
+        On the direct path it is the step's result. Passages of the user's files that a step found are cited below it.
         """
         started = time.perf_counter()
         generation: Generation | None = None
         without = {status: tuple(k for k, one in sorted(results.items()) if one.status == status) for status in MISSING}
         results = {step.id: results[step.id] for step in self.planned.plan.answering}
+        if self.planned.source == "gate" and results[1].status == "success":
+            answer = direct_answer(self.task, results[1])
+            answered = Answered(answer=answer + _sources(answer, results), source="step")
+            await self.sink.emit(answered)
+            return answered
         reason = self._reason_to_assemble(results)
         if not reason:
             try:
@@ -115,10 +128,10 @@ class Joiner:
             StepInput(step.id, filled_text(step, results), results[step.id].result, results[step.id].token_ids)
             for step in self.planned.plan.answering
         )
-        texts = (self.task, *(known.result for known in inputs))
+        texts = (*self._asked, *(known.result for known in inputs))
         numbers = tuple(dict.fromkeys(number for text in texts for number in written_numbers(text)))
         constraint = Constraint("lark", answer_grammar(numbers, self._sink_results(results)))
-        prompt = Prompt(self.task, inputs, INSTRUCTION)
+        prompt = Prompt(self.task, inputs, INSTRUCTION, turns=self.turns)
         async with self.meter.in_time():
             return await ask(self.client, Question(self.expert, prompt, self.max_tokens, constraint), self._show)
 
@@ -128,7 +141,7 @@ class Joiner:
     def _fault(self, generation: Generation, results: Results) -> str:
         if not generation.is_whole:
             return f"the joiner was cut off after {self.max_tokens} tokens"
-        if foreign := foreign_numbers(generation.text, (self.task, *(result.result for result in results.values()))):
+        if foreign := foreign_numbers(generation.text, (*self._asked, *(result.result for result in results.values()))):
             return f"the joiner wrote {', '.join(foreign)}, which is in no result"
         left_out = [result for result in self._sink_results(results) if not _quotes(generation.text, result)]
         if left_out:
@@ -141,7 +154,7 @@ class Joiner:
     def _foreign_words(self, answer: str, results: Results) -> list[str]:
         """Words that neither the task nor a step nor a result has, in any inflection."""
         asked = " ".join(filled_text(step, results) for step in self.planned.plan.answering)
-        known = _content(" ".join((self.task, asked, _LINKING_WORDS, *(found.result for found in results.values()))))
+        known = _content(" ".join((*self._asked, asked, _LINKING_WORDS, *(found.result for found in results.values()))))
         stems = {word[:_STEM_CHARS] for word in known}
         return sorted(word for word in _content(answer) if word[:_STEM_CHARS] not in stems)
 

@@ -23,14 +23,14 @@ _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
-def faults(task: str, steps: Sequence[Step], *, is_quoting: bool = True) -> list[str]:
-    """The faults in words, in the order of the task, then of the steps.
+def faults(task: str, steps: Sequence[Step], earlier: Sequence[str] = (), *, is_quoting: bool = True) -> list[str]:
+    """The faults in words, in the order of the task, then of the steps. `earlier` may be quoted beside the task.
 
     Only a planner that quotes the task is held to doing so in one piece.
     """
     missing = left_out(task, steps) or _too_few(task, steps)
     repeated = [*_idle_steps(steps), *_doubled_references(steps), *_repeated_numbers(task, steps)]
-    mixed = _mixed(task, steps) if is_quoting else []
+    mixed = _mixed((task, *earlier), steps) if is_quoting else []
     return [*missing, *mixed, *repeated, *_unclear_experts(steps)]
 
 
@@ -49,10 +49,11 @@ def _too_few(task: str, steps: Sequence[Step]) -> list[str]:
     return [f"the task asks {num_requests} things, the plan has {len(steps)}"] if num_requests > len(steps) else []
 
 
-def _mixed(task: str, steps: Sequence[Step]) -> list[str]:
-    """Steps without references that are made from words of several sentences, not quoted in one piece."""
-    plain = " ".join(_WORD.findall(quotable(task).lower()))
-    sentences = [_content(sentence) for sentence in _SENTENCE_END.split(quotable(task))]
+def _mixed(texts: Sequence[str], steps: Sequence[Step]) -> list[str]:
+    """Steps without references that are made from words of several sentences of a text, not quoted in one piece."""
+    plain = " \n ".join(" ".join(_WORD.findall(quotable(text).lower())) for text in texts)
+    earlier = set[str]().union(*map(_content, texts[1:]))
+    sentences = [_content(sentence) | earlier for sentence in _SENTENCE_END.split(quotable(texts[0]))]
     found: list[str] = []
     for step in steps:
         in_one_piece = " ".join(_WORD.findall(step.text.lower())) in plain

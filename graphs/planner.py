@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from graphs.plan_review import faults, without_repeats
 from graphs.protocols import GENERAL, GREEDY, PLANNER, Constraint, ExpertClient, Gate, PlanMemo, Sampling, Tool
 from graphs.replanning import continued, finished_steps
 from graphs.state import Results
+from graphs.turn import Turn, said
 
 DRAFTS = (GREEDY, Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3))
 """How the first draft of a plan and those after it are drawn."""
@@ -34,11 +35,13 @@ class Planner:
         max_tokens: int = 512,
         gate: Gate | None = None,
         memo: PlanMemo | None = None,
+        turns: Sequence[Turn] = (),
     ) -> None:
         self._client, self._choice, self._memo = client, ExpertChoice(client, tools or {}, gate), memo
         self._max_steps = max_steps
         self._max_tokens = max_tokens
         """Of one draft."""
+        self._turns = tuple(turns)
 
     async def plan(self, task: str, sink: EventSink) -> Planned:
         """A valid plan for the task, with warnings for all that may be missing in it.
@@ -47,7 +50,7 @@ class Planner:
         to the sink when it is written, and what the memo has of the drafts is not written again. Raises GenerationError
         if the planner fails.
         """
-        return await self._plan(Beginning(task), sink, first_draft=1)
+        return await self._plan(Beginning(task, turns=self._turns), sink, first_draft=1)
 
     async def plan_again(self, task: str, sink: EventSink, before: Plan, results: Results) -> Planned | None:
         """The plan with another round of steps behind the finished ones; None if that brings nothing new.
@@ -56,7 +59,7 @@ class Planner:
         """
         if not self._has_planner:
             return None
-        beginning = Beginning(task, finished_steps(before, results), before.num_rounds + 1)
+        beginning = Beginning(task, finished_steps(before, results), before.num_rounds + 1, self._turns)
         planned = await self._plan(beginning, sink, first_draft=2)
         plan = continued(before, results, planned.plan.steps, beginning.round)
         return planned.model_copy(update={"plan": plan}) if plan else None
@@ -96,7 +99,7 @@ class Planner:
             return draft
         await self._write(draft)
         draft.steps = list(without_repeats(draft.steps))
-        draft.warnings += faults(draft.task, draft.steps)
+        draft.warnings += faults(draft.task, draft.steps, said(self._turns))
         await draft.end()
         return draft
 
@@ -123,7 +126,7 @@ class Planner:
         if max_tokens < 1:
             draft.warnings.append(f"the plan reached its {self._max_tokens} tokens and may be unfinished")
             return None
-        constraint = Constraint("lark", step_grammar(draft.task, step))
+        constraint = Constraint("lark", step_grammar(draft.task, step, said(self._turns)))
         generation = await ask(
             self._client, Question(PLANNER, draft.prompt, max_tokens, constraint, draft.sampling), draft.show
         )

@@ -1,6 +1,6 @@
 """Who writes the plans of a run: the expert `planner`, or a model on another server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from graphs.planner import Planner
 from graphs.protocols import ExpertClient, Gate, PlanMemo, PlanModel, Tool
 from graphs.remote_planner import RemotePlanner
 from graphs.state import Results
+from graphs.turn import Turn
 
 
 class PlanWriter(Protocol):
@@ -43,8 +44,9 @@ class Planning:
         limits: Limits,
         meter: Meter,
         memo: PlanMemo | None = None,
+        turns: Sequence[Turn] = (),
     ) -> PlanWriter:
-        """The planner of one run, which spends what the meter has."""
+        """The planner of one run, which spends what the meter has and reads the earlier turns."""
         if self.remote:
-            return RemotePlanner(self.remote, client, meter, limits.max_planned_steps)
-        return Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, self.gate, memo)
+            return RemotePlanner(self.remote, client, meter, limits.max_planned_steps, tuple(turns))
+        return Planner(client, tools, limits.max_planned_steps, limits.max_plan_tokens, self.gate, memo, turns)

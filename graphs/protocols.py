@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from graphs.events import Drafted, StepPlanned, StepResult
 from graphs.person import PERSON as PERSON
+from graphs.turn import Turn
 
 GENERAL = "general"
 """The expert that is always there."""
@@ -42,6 +43,8 @@ class StepInput:
 class Prompt:
     """The parts of a prompt in their fixed order: task, inputs by step, the step, its tool's context, what is forced.
 
+    Earlier turns of the thread stand before the task.
+
     The expert's own suffix comes behind the context; `forced` is the beginning of the answer, already decided, in
     segments that are tokenised apart as they were in training.
     """
@@ -53,6 +56,7 @@ class Prompt:
     forced: tuple[str, ...] = ()
     priority: int = 0
     """No text: how many steps wait behind this one, one after another. A longer way goes first."""
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

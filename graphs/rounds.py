@@ -27,6 +27,7 @@ from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.speculation import Speculation
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
+from graphs.turn import Turn
 
 ROUND = "round"
 
@@ -66,6 +67,8 @@ class Rounds:
     speculation: Speculation
     memo: StepMemo | None = None
     saving: Saving | None = None
+    turns: tuple[Turn, ...] = ()
+    """Earlier ones of the thread."""
     stopped: RunStopped | None = None
     """Why the run ended early."""
     wanted: tuple[AnswerWanted, ...] = ()
@@ -90,10 +93,17 @@ class Rounds:
     async def _round(self, state: RoundsState) -> dict[str, Any]:
         """Run the steps of the last plan that are not finished, then answer or plan anew."""
         planned = state["planned"][-1]
-        may_go_on = planned.source == "planner" and planned.plan.num_rounds < self.limits.max_rounds
+        may_go_on = planned.source != "given" and planned.plan.num_rounds < self.limits.max_rounds
         joiner = self._joiner(planned)
         runner = StepRunner(
-            self.task, planned.plan, self.client, self.tools, self.sink, meter=self.meter, policy=self.limits.policy
+            self.task,
+            planned.plan,
+            self.client,
+            self.tools,
+            self.sink,
+            meter=self.meter,
+            policy=self.limits.policy,
+            turns=self.turns,
         )
         run_step = self.speculation.before(runner.run)
         async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
@@ -148,7 +158,7 @@ class Rounds:
 
     def _joiner(self, planned: Planned) -> Joiner:
         limit = self.limits.max_answer_tokens
-        return Joiner(self.task, planned, self.client, self.sink, max_tokens=limit, meter=self.meter)
+        return Joiner(self.task, planned, self.client, self.sink, max_tokens=limit, meter=self.meter, turns=self.turns)
 
 
 def _next(state: RoundsState) -> str:

@@ -8,14 +8,17 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import NOTHING, Meter, MeteredClient, Spent
+from graphs.direct import DirectSink
 from graphs.errors import InvalidPlan, TaskError
 from graphs.events import Answered, AnswerWanted, EventSink, Planned, SpeculationDropped, StepResult
+from graphs.followup import resolved
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planning import Planning
 from graphs.protocols import PLANNER, ExpertClient, PlanMemo, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
 from graphs.speculation import Speculation
+from graphs.turn import Turn
 from graphs.validation import unknown_experts
 
 
@@ -77,11 +80,13 @@ async def run_task(
     spent: Spent = NOTHING,
     planning: Planning | None = None,
     plan_memo: PlanMemo | None = None,
+    turns: Sequence[Turn] = (),
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `spent` is what an
-    interrupted run has spent before.
+    interrupted run has spent before. `turns` are what was said before, the oldest first: planner, steps and joiner read
+    them.
 
     Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan (a given
     plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there was a
@@ -90,10 +95,11 @@ async def run_task(
     started = time.perf_counter()
     limits = limits or Limits()
     check_task(task, limits.max_task_chars)
+    task, sink = resolved(task, turns), _told_directly(plan, sink, client)
     meter = Meter(limits.budget, spent)
     client = MeteredClient(client, meter)
-    planner = (planning or Planning()).writer(client, tools, limits, meter, plan_memo)
-    async with Speculation(task, client, tools, sink, limits, meter) as speculation:
+    planner = (planning or Planning()).writer(client, tools, limits, meter, plan_memo, turns)
+    async with Speculation(task, client, tools, sink, limits, meter, turns) as speculation:
         if isinstance(plan, Planned):
             planned = plan
         else:
@@ -101,7 +107,7 @@ async def run_task(
                 planned = _given(plan, client) if plan else await planner.plan(task, speculation)
         await speculation.emit(planned)
         saving = None if checkpointer is None else Saving(checkpointer, run_id)
-        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving)
+        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, tuple(turns))
         state = await rounds.run(planned)
     outcome = _outcome(state, speculation.dropped, time.perf_counter() - started)
     if rounds.wanted:
@@ -118,6 +124,14 @@ def check_task(task: str, max_chars: int) -> None:
         raise TaskError(f"the task has {len(task)} characters; shorten it to {max_chars}")
     if any("\ud800" <= char <= "\udfff" for char in task):
         raise TaskError("the task has half of a surrogate pair; send it as valid Unicode")
+
+
+def _told_directly(plan: Plan | Planned | None, sink: EventSink, client: ExpertClient) -> EventSink:
+    """The sink; on the direct path, one that tells the step's text as the answer's."""
+    if not isinstance(plan, Planned) or plan.source != "gate":
+        return sink
+    with_tool = {profile.name for profile in client.profiles() if profile.tool}
+    return DirectSink(sink, has_tool=plan.plan.steps[0].expert in with_tool)
 
 
 def _given(plan: Plan, client: ExpertClient) -> Planned:

@@ -33,6 +33,7 @@ from graphs.plan_review import without_repeats
 from graphs.protocols import GENERAL, ExpertClient, StepKey, Tool
 from graphs.state import Results
 from graphs.step_runner import Commit, StepRunner
+from graphs.turn import Turn
 
 
 class Speculation:
@@ -46,7 +47,9 @@ class Speculation:
         sink: EventSink,
         limits: Limits,
         meter: Meter,
+        turns: Sequence[Turn] = (),
     ) -> None:
+        self._turns = turns
         self._task, self._client, self._tools = task, client, tools
         self._sink, self._limits, self._meter = sink, limits, meter
         self._draft = self._num_steps = 0
@@ -129,6 +132,7 @@ class Speculation:
             meter=self._meter,
             policy=self._limits.policy,
             is_early=True,
+            turns=self._turns,
         )
         return await runner.run(early.step, results, early.commit)
 

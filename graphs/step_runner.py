@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +16,13 @@ from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
 from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
+from graphs.turn import Turn, said
 
 Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
+UNSURE = "the expert was unsure"
 MIN_CONFIDENCE = 0.5
 """Below it a result is shown as unverified. Answers in sentences are seldom above 0.9, labels seldom below 0.6."""
 
@@ -64,6 +66,7 @@ class StepRunner:
         meter: Meter | None = None,
         policy: StepPolicy | None = None,
         is_early: bool = False,
+        turns: Sequence[Turn] = (),
     ) -> None:
         """Steps that are run early count in the budget when they are taken over."""
         self._task = task
@@ -75,6 +78,7 @@ class StepRunner:
         self._policy = policy or StepPolicy()
         """Of the steps that bring none."""
         self._is_early = is_early
+        self._turns = tuple(turns)
 
     async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
@@ -122,7 +126,7 @@ class StepRunner:
             )
         if generation is None:
             return found
-        doubt = ("the expert was unsure",) if generation.confidence < MIN_CONFIDENCE else ()
+        doubt = (UNSURE,) if generation.confidence < MIN_CONFIDENCE else ()
         usage = {
             "warnings": (*found.warnings, *doubt),
             "confidence": generation.confidence,
@@ -163,7 +167,9 @@ class StepRunner:
         context = await asyncio.to_thread(tool.context, text) if tool else ""
         is_whole_task = not inputs and text.strip() == self._task.strip()
         asked_text = "" if is_whole_task else text
-        prompt = Prompt(self._task, inputs, asked_text, context, priority=self._steps_behind[step.id])
+        prompt = Prompt(
+            self._task, inputs, asked_text, context, priority=self._steps_behind[step.id], turns=self._turns
+        )
         return _Asked(step, text, prompt, profile, tool, sample)
 
     def _input(self, step_id: int, results: Results) -> StepInput:
@@ -209,7 +215,12 @@ def _from_text(asked: _Asked, generation: Generation) -> StepResult:
     if not result:
         raise StepFailed(f"expert {asked.profile.name!r} wrote nothing; ask it in another way")
     warnings = [] if generation.is_whole else [f"cut off after {asked.profile.max_tokens} tokens"]
-    sources = (asked.prompt.task, asked.text, *(known.result for known in asked.prompt.inputs))
+    sources = (
+        *said(asked.prompt.turns),
+        asked.prompt.task,
+        asked.text,
+        *(known.result for known in asked.prompt.inputs),
+    )
     if "\n" not in result and (guessed := foreign_numbers(result, sources)):
         warnings.append(f"{', '.join(guessed)} comes from the expert, not from a tool")
     # ids stand for the text only if nothing was stripped from it

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from graphs.budget import Spent
 from graphs.events import Answered, AnswerWanted, Drafted, Planned, StepFinished, StepPlanned, StepResult
+from graphs.turn import Turn
 from orchestrator.errors import LeaseLostError, RunEndedError, RunNotFoundError
 from orchestrator.events import RunFinished, RunInterrupted, TraceEvent
 from orchestrator.keys import Keys
@@ -150,6 +151,10 @@ class ClaimedRun:
         entry_id = f"{self.run.fence}-{self._num_events}"
         at = datetime.now(UTC).isoformat()
         return entry_id, ("XADD", EVENTS, entry_id, "event", event.model_dump_json(), "at", at)
+
+    async def pin_turns(self, turns: Sequence[Turn]) -> None:
+        """Keep what was said before: whoever takes the run over renders the same prompts."""
+        await self._write(("HSET", RUN, "turns", json.dumps([turn.model_dump(mode="json") for turn in turns])))
 
     async def append_plan(self, planned: Planned) -> None:
         """Commit the plan: in the record, for whoever takes the run over, and in the trace."""

@@ -20,13 +20,15 @@ class Continuation:
 
     plan: Plan | None
     memo: Memo
+    thread_id: str | None = None
+    """What is resumed stays in its thread; a fork tries something else, beside it."""
 
 
 def resumed(run: Run, memo: Memo) -> Continuation:
     """All that succeeded is kept; what failed or was not reached is done. Raises RunNotResumableError."""
     if not run.status.is_terminal or run.status is RunStatus.SUCCESS:
         raise RunNotResumableError(run.id, run.status)
-    return Continuation(run.plan, dict(_successes(memo)))
+    return Continuation(run.plan, dict(_successes(memo)), run.thread_id)
 
 
 def forked(run: Run, memo: Memo, step_id: int, edits: Mapping[str, str]) -> Continuation:

@@ -23,7 +23,7 @@ ServiceError
 ├── ToolUnknownError           no tool of this name is configured
 ├── ServeUnreachableError      the running service did not answer
 ├── NoGateError                no gate was trained
-└── …                          of keys, answers, schedules, webhooks: orchestrator/key_errors.py and others
+└── …                          of keys, answers, threads, schedules, webhooks: orchestrator/key_errors.py and others
 """
 
 from pathlib import Path

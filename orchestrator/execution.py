@@ -27,6 +27,8 @@ from orchestrator.step_memo import memo_field
 
 Perform = Callable[[ClaimedRun, EventSink], Awaitable[RunOutcome]]
 """What a run does; events go to the sink."""
+OnEnd = Callable[[str], Awaitable[None]]
+"""Is told a run that has ended, at least once, before the queue forgets it."""
 
 LOOK_SECONDS = 0.25
 """How often an execution looks whether its run is still its own: a cancelled run stops within this time."""
@@ -40,11 +42,14 @@ _LOG = logging.getLogger(__name__)
 class Execution:
     """Claims the leased run, performs it and settles how it ended."""
 
-    def __init__(self, lease: Lease, runs: RunStore, queue: RunQueue, perform: Perform) -> None:
+    def __init__(
+        self, lease: Lease, runs: RunStore, queue: RunQueue, perform: Perform, on_end: OnEnd | None = None
+    ) -> None:
         self.lease = lease
         self._runs = runs
         self._queue = queue
         self._perform = perform
+        self._on_end = on_end
         self._look = asyncio.Event()
         self._is_handing_back = False
 
@@ -64,7 +69,7 @@ class Execution:
         """
         claimed = await self._claim()
         if claimed is None:
-            await self._queue.done(self.lease)
+            await self._leave()
             return
         recorder = Recorder(claimed)
         work = asyncio.create_task(self._work(claimed, recorder))
@@ -136,6 +141,11 @@ class Execution:
             return
         except (RunEndedError, RunNotFoundError):
             pass  # somebody has cancelled it
+        await self._leave()
+
+    async def _leave(self) -> None:
+        if self._on_end:
+            await self._on_end(self.lease.run_id)
         await self._queue.done(self.lease)
 
     async def _interrupt(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:

@@ -10,7 +10,7 @@ from experts.engine.async_engine import AsyncEngine
 from experts.engine.events import TokenEvent
 from experts.engine.sequence import Share
 from experts.errors import ExpertError
-from experts.prompt import PromptInput, PromptParts
+from experts.prompt import PromptInput, PromptParts, PromptTurn
 from experts.sampling_params import Grammar, SamplingParams
 from graphs.errors import GenerationError
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
@@ -105,7 +105,8 @@ def _profile(card: ExpertCard) -> ExpertProfile:
 
 def _parts(prompt: Prompt) -> PromptParts:
     inputs = tuple(PromptInput(known.id, known.text, known.result, known.token_ids) for known in prompt.inputs)
-    return PromptParts(prompt.task, inputs, prompt.step, prompt.context, prompt.forced)
+    turns = tuple(PromptTurn(turn.task, turn.answer) for turn in prompt.turns)
+    return PromptParts(prompt.task, inputs, prompt.step, prompt.context, prompt.forced, turns)
 
 
 def _share(prompt: Prompt) -> Share:

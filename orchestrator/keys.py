@@ -3,6 +3,7 @@
 | key                                    | type       | class                          |
 | -------------------------------------- | ---------- | ------------------------------ |
 | ccoe:{tenant}:runs                     | sorted set | permanent, trimmed when listed |
+| ccoe:{tenant}:threads                  | sorted set | permanent, trimmed when listed |
 | ccoe:{tenant}:experts:audit            | stream     | permanent, capped              |
 | ccoe:{tenant}:api_keys                 | hash       | permanent                      |
 | ccoe:{tenant}:schedules                | hash       | permanent                      |
@@ -23,9 +24,14 @@
 | ccoe:{tenant/thread}:checkpoints       | sorted set | live, then finished            |
 | ccoe:{tenant/thread}:writes            | sorted set | live, then finished            |
 | ccoe:{tenant/thread}:channels          | hash       | live, then finished            |
+| ccoe:{tenant/thread}:thread            | hash       | live, then used                |
+| ccoe:{tenant/thread}:turns             | sorted set | live, then used                |
+| ccoe:{tenant/thread}:runs              | sorted set | live, then used                |
+| ccoe:{tenant/thread}:open              | sorted set | live, then used                |
 
 A key that is not made here and has no row in `KINDS` is nobody's: tests fail on it, `ccoe gc` shows it. The thread of
-a run has the run's id. A thread without a run is finished by each write to it.
+a run has the run's id. A thread without a run is finished by each write to it. The last four are a conversation: live
+while one of its runs is open.
 """
 
 import hashlib
@@ -44,11 +50,14 @@ class Retention(StrEnum):
     PERMANENT = "permanent"
     """No TTL."""
     LIVE = "live"
-    """No TTL: it belongs to a run that is not terminal."""
+    """No TTL: it belongs to a run that is not terminal, or to a conversation with such a run."""
     FINISHED = "finished"
     """From the run's end on, or from the last write to a thread without a run."""
     TRACES = "traces"
     """From the run's end on; not longer than its record."""
+    """`run_ttl_seconds` from the run's end on, or from the last write to a thread without a run."""
+    USED = "used"
+    """`run_ttl_seconds` from the last use of a conversation on: it was made, changed, or its last open run ended."""
     RECENT = "recent"
     """From its creation on; not longer than a finished run."""
     MOMENTARY = "momentary"
@@ -65,7 +74,7 @@ class Kind:
     """A row of the table: the name behind the hash tag, a pattern for what follows it, and the class."""
 
     name: str
-    owner: Literal["tenant", "run", "thread"]
+    owner: Literal["tenant", "run", "thread", "conversation"]
     retention: Retention
     """That of a run or thread: once it has ended. Before, it is `live`."""
     rest: str = ""
@@ -73,12 +82,13 @@ class Kind:
 
 KINDS = (
     Kind("runs", "tenant", Retention.PERMANENT),
+    Kind("threads", "tenant", Retention.PERMANENT),
     Kind("experts:audit", "tenant", Retention.PERMANENT),
     Kind("api_keys", "tenant", Retention.PERMANENT),
     Kind("schedules", "tenant", Retention.PERMANENT, "(:due)?"),
     Kind("webhooks", "tenant", Retention.PERMANENT, "(:due)?"),
     Kind("queue", "tenant", Retention.PERMANENT, ":(high|normal|low|private|delayed|aside)"),
-    Kind("concurrency", "tenant", Retention.PERMANENT, r":[\w.-]+:(active|parked)"),
+    Kind("concurrency", "tenant", Retention.PERMANENT, r":[\w.:-]+:(active|parked)"),
     Kind("idempotency", "tenant", Retention.RECENT, ":[0-9a-f]{64}"),
     Kind("health", "tenant", Retention.MOMENTARY),
     Kind("run", "run", Retention.FINISHED),
@@ -88,6 +98,10 @@ KINDS = (
     Kind("checkpoints", "thread", Retention.FINISHED),
     Kind("writes", "thread", Retention.FINISHED),
     Kind("channels", "thread", Retention.FINISHED),
+    Kind("thread", "conversation", Retention.USED),
+    Kind("turns", "conversation", Retention.USED),
+    Kind("runs", "conversation", Retention.USED),
+    Kind("open", "conversation", Retention.USED),
 )
 """Every kind of key; a new one is a row here."""
 
@@ -102,6 +116,11 @@ class Keys:
     def runs(self) -> str:
         """The ids of the runs by time of creation."""
         return f"ccoe:{{{self.tenant}}}:runs"
+
+    @property
+    def threads(self) -> str:
+        """The ids of the conversations by time of their last use."""
+        return f"ccoe:{{{self.tenant}}}:threads"
 
     @property
     def experts_audit(self) -> str:
@@ -177,6 +196,10 @@ class Keys:
         """Checkpoints, writes and channel values of a thread, whatever characters its id has."""
         return [self._key(thread_id, kind) for kind in ("checkpoints", "writes", "channels")]
 
+    def of_conversation(self, thread_id: str) -> list[str]:
+        """Record, turns, runs and open runs of a conversation."""
+        return [self._key(thread_id, kind) for kind in ("thread", "turns", "runs", "open")]
+
     @property
     def any_checkpoints(self) -> str:
         """A pattern: the checkpoints of every thread."""
@@ -207,8 +230,13 @@ def thread_id_of(key: str) -> str | None:
     return _owner_of(key, "thread")
 
 
+def conversation_of(key: str) -> str | None:
+    """The conversation that a key belongs to, or None."""
+    return _owner_of(key, "conversation")
+
+
 def retention_of(key: str, *, is_terminal: bool) -> Retention | None:
-    """The class of a key, given whether its run has ended. None: no key of ours."""
+    """The class of a key, given whether its run, or every run of its conversation, has ended. None: no key of ours."""
     kind = kind_of(key)
     if kind is None:
         return None

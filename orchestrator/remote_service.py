@@ -10,20 +10,24 @@ from orchestrator.data_directory import Announcement
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
-from orchestrator.run import AT_ONCE, Run, Scheduling
+from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings
+from orchestrator.thread_store import ThreadStore
 from orchestrator.trace_store import TraceStore
 
 
 class RemoteService:
     """Submit, watch and cancel runs of a running service, as Service does."""
 
-    def __init__(self, client: ServiceClient, runs: RunStore, traces: TraceStore, answers: AnswerStore) -> None:
+    def __init__(
+        self, client: ServiceClient, runs: RunStore, traces: TraceStore, answers: AnswerStore, threads: ThreadStore
+    ) -> None:
         self.runs = runs
         self.answers = answers
+        self.threads = threads
         self._client = client
         self._traces = traces
 
@@ -32,18 +36,26 @@ class RemoteService:
     async def open(cls, settings: Settings, running: Announcement) -> AsyncGenerator[Self]:
         """Reach a running service, and its Redis. Raises RedisUnavailableError."""
         async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
-            keys = Keys(settings.tenant)
-            runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
-            answers = AnswerStore(redis, runs, RunQueue(redis, keys, "", settings.run_ttl_seconds))
-            yield cls(client, runs, TraceStore(redis, runs), answers)
+            keys, ttl = Keys(settings.tenant), settings.run_ttl_seconds
+            runs = RunStore(redis, keys, ttl, settings.trace_limits)
+            answers = AnswerStore(redis, runs, RunQueue(redis, keys, "", ttl))
+            yield cls(client, runs, TraceStore(redis, runs), answers, ThreadStore(redis, keys, runs, ttl))
 
     async def submit(
-        self, task: str | None, plan: object = None, scheduling: Scheduling = AT_ONCE, limits: Budget | None = None
+        self,
+        task: str | None,
+        plan: object = None,
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+        *,
+        thread_id: str | None = None,
+        mode: Mode = Mode.AUTO,
     ) -> Run:
         """Start a run. Raises RunRefusedError, ServeUnreachableError."""
         spending = limits.model_dump() if limits else None
-        body = {"task": task, "plan": plan, "limits": spending, **scheduling.model_dump(mode="json")}
-        return Run.model_validate(await self._client.request("POST", "/api/runs", body))
+        body = {"task": task, "plan": plan, "limits": spending, "mode": mode, **scheduling.model_dump(mode="json")}
+        path = "/api/runs" if thread_id is None else f"/api/threads/{thread_id}/runs"
+        return Run.model_validate(await self._client.request("POST", path, body))
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from another one. Raises RunRefusedError, ServeUnreachableError."""

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from graphs.budget import NOTHING, Budget, Spent
 from graphs.events import StepResult
 from graphs.plan import Plan
+from graphs.turn import Turn
 from orchestrator.question import Question
 from orchestrator.webhook import Webhook
 
@@ -40,6 +41,25 @@ class Priority(StrEnum):
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
+
+
+class Mode(StrEnum):
+    """How a task becomes a plan."""
+
+    AUTO = "auto"
+    """One step for the gate's expert if that surely suffices, else the planner's."""
+    PLAN = "plan"
+    """The planner's."""
+    DIRECT = "direct"
+    """One step for the gate's expert, sure or not."""
+
+
+class IfBusy(StrEnum):
+    """What becomes of a run whose thread has another open one."""
+
+    ENQUEUE = "enqueue"
+    """It waits, and sees that one's turn."""
+    REJECT = "reject"
 
 
 class _Record(BaseModel):
@@ -91,6 +111,8 @@ class Scheduling(_Record):
     concurrency: Concurrency | None = None
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
     """A second request with the same key gets the run of the first one."""
+    if_busy: IfBusy = IfBusy.ENQUEUE
+    """For a run of a thread."""
 
 
 AT_ONCE = Scheduling()
@@ -112,6 +134,11 @@ class Run(_Record):
     max_attempts: int = 5
     priority: Priority = Priority.NORMAL
     concurrency: Concurrency | None = None
+    thread_id: str | None = None
+    """The conversation that it belongs to."""
+    turns: tuple[Turn, ...] | None = None
+    """What was said before in its thread, as it was when the run was first claimed; None before."""
+    mode: Mode = Mode.AUTO
     resumed_from: str | None = None
     """The run whose finished steps it was given."""
     webhook: Webhook | None = None

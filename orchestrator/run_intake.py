@@ -13,10 +13,12 @@ from graphs.run import check_task
 from graphs.validation import parse_plan, unknown_experts
 from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RunRefusedError, ServiceStoppingError
-from orchestrator.run import AT_ONCE, Run, Scheduling, new_run_id
+from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
+from orchestrator.thread_errors import ThreadBusyError, ThreadNotFoundError
+from orchestrator.thread_store import ThreadStore
 from orchestrator.webhook import Webhook
 from orchestrator.worker import Worker
 
@@ -31,11 +33,13 @@ class RunIntake:
         runs: RunStore,
         queue: RunQueue,
         worker: Worker,
+        threads: ThreadStore,
         *,
         is_private: bool,
     ) -> None:
         self._settings, self._experts = settings, experts
         self._runs, self._queue, self._worker = runs, queue, worker
+        self._threads = threads
         self._is_private = is_private
 
     async def submit(
@@ -45,23 +49,38 @@ class RunIntake:
         scheduling: Scheduling = AT_ONCE,
         limits: Budget | None = None,
         webhook: Webhook | None = None,
+        *,
+        thread_id: str | None = None,
+        mode: Mode = Mode.AUTO,
     ) -> Run:
         """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
 
         `limits` can only lower what the settings allow any run.
 
-        Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError.
+        Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError; ThreadNotFoundError and ThreadBusyError.
         """
-        return await self._accept(self.checked(task, plan, limits, webhook), scheduling)
+        run = self.checked(task, plan, limits, webhook, thread_id=thread_id, mode=mode)
+        return await self._accept(run, scheduling)
 
     def checked(
-        self, task: str | None, plan: object = None, limits: Budget | None = None, webhook: Webhook | None = None
+        self,
+        task: str | None,
+        plan: object = None,
+        limits: Budget | None = None,
+        webhook: Webhook | None = None,
+        *,
+        thread_id: str | None = None,
+        mode: Mode = Mode.AUTO,
     ) -> Run:
         """The run that `submit` would start. Raises what it raises, but for ServiceStoppingError."""
         if webhook is not None:
             self._settings.check_webhook(webhook)
         if task is None and plan is None:
             raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
+        if plan is not None and mode is not Mode.AUTO:
+            raise RunRefusedError(
+                f"the mode {mode.value!r} is for a task without a plan", "leave out mode, or the plan"
+            )
         parsed = None if plan is None else self._parse(plan)
         if task is None:
             assert parsed is not None
@@ -74,6 +93,8 @@ class RunIntake:
             is_plan_given=parsed is not None,
             limits=allowed.capped(limits) if limits else allowed,
             webhook=webhook,
+            thread_id=thread_id,
+            mode=mode,
         )
 
     async def resume(self, run_id: str) -> Run:
@@ -112,6 +133,9 @@ class RunIntake:
             limits=earlier.limits,
             resumed_from=earlier.id,
             webhook=earlier.webhook,
+            thread_id=continuation.thread_id,
+            turns=earlier.turns,
+            mode=earlier.mode,
         )
         scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
         return await self._accept(run, scheduling, continuation.memo)
@@ -127,15 +151,44 @@ class RunIntake:
             reason = "a step waits for a person, but a run with tools of its own ends with this process"
             raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
+        if run.thread_id is None:
+            _check_outside_of_threads(scheduling)
+        elif earlier := await self._earlier(run, scheduling):
+            return earlier
         await self._runs.create(run, memo)
+        await self._enter_thread(run, scheduling)
         run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)
         if run_id != run.id:
-            await self._runs.drop(run.id)
+            await self._withdraw(run)
             return _repeated(run, await self._runs.get(run_id))
         await self._runs.keep(run.id)
+        if run.thread_id is not None:
+            await self._threads.keep(run)
         if lease is not None:
             self._worker.begin(lease)
         return run
+
+    async def _earlier(self, run: Run, scheduling: Scheduling) -> Run | None:
+        """The run of the same request: its thread may be busy with it."""
+        if scheduling.concurrency is not None:
+            raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
+        known = await self._queue.run_of(scheduling.idempotency_key) if scheduling.idempotency_key else None
+        return _repeated(run, await self._runs.get(known)) if known else None
+
+    async def _enter_thread(self, run: Run, scheduling: Scheduling) -> None:
+        if run.thread_id is None:
+            return
+        try:
+            # a private run never waits
+            await self._threads.enter(run, IfBusy.REJECT if self._is_private else scheduling.if_busy)
+        except (ThreadNotFoundError, ThreadBusyError):
+            await self._runs.drop(run.id)
+            raise
+
+    async def _withdraw(self, run: Run) -> None:
+        if run.thread_id is not None:
+            await self._threads.withdraw(run)
+        await self._runs.drop(run.id)
 
     def _parse(self, plan: object) -> Plan:
         parsed = parse_plan(plan, self._expert_names)
@@ -148,7 +201,12 @@ class RunIntake:
 def _repeated(run: Run, earlier: Run) -> Run:
     """The run that the same request has made. Raises RunRefusedError if it was another request."""
     is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
-    if earlier.task != run.task or not is_same_plan:
-        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task or plan"
+    if (earlier.task, earlier.thread_id) != (run.task, run.thread_id) or not is_same_plan:
+        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan or thread"
         raise RunRefusedError(reason, "send a new key with a new request")
     return earlier
+
+
+def _check_outside_of_threads(scheduling: Scheduling) -> None:
+    if scheduling.if_busy is not IfBusy.ENQUEUE:
+        raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")

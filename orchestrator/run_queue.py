@@ -87,6 +87,11 @@ class RunQueue:
         async with redis_errors():
             await self._requeue(keys=[self._keys.lanes[json.loads(entry)["lane"] - 1]], args=[entry])
 
+    async def run_of(self, idempotency_key: str) -> str | None:
+        """The run that a request with this key has made."""
+        async with redis_errors():
+            return cast(str | None, await self._redis.get(self._keys.idempotency(idempotency_key)))
+
     async def take(self, count: int, held: list[Lease]) -> list[Lease]:
         """Up to `count` runs: first those whose lease is over, then by priority. Those in `held` stay as they are."""
         names = [lease.lane + lease.id for lease in held]
@@ -144,5 +149,12 @@ class RunQueue:
 
 def _entry(run: Run, *, is_private: bool) -> str:
     lane = _PRIVATE if is_private else list(Priority).index(run.priority) + 1
-    concurrency = run.concurrency.model_dump() if run.concurrency and not is_private else {}
+    concurrency = {} if is_private else _concurrency(run)
     return json.dumps({"run": run.id, "lane": lane, **concurrency})
+
+
+def _concurrency(run: Run) -> dict[str, str | int]:
+    """Runs of a thread are executed one after another; no key of a user has a colon."""
+    if run.thread_id is not None:
+        return {"key": f"thread:{run.thread_id}", "limit": 1}
+    return run.concurrency.model_dump() if run.concurrency else {}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from graphs.budget import Budget
-from orchestrator.run import Scheduling
+from orchestrator.run import Mode, Scheduling
 from orchestrator.webhook import Webhook
 
 
@@ -15,5 +15,6 @@ class RunRequest(Scheduling):
     """A list of steps {id, text, expert}, or an object with `steps`."""
     limits: Budget | None = None
     """What the run may spend."""
+    mode: Mode = Mode.AUTO
     webhook: Webhook | None = None
     """Who is told when the run has ended, or waits for a person."""

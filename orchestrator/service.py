@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -11,12 +11,13 @@ from typing import Self
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.events import EventSink
+from graphs.events import EventSink, Planned
 from graphs.limits import Limits
 from graphs.planning import Planning
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
+from graphs.turn import Turn
 from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
@@ -25,6 +26,7 @@ from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.claimed_run import ClaimedRun
 from orchestrator.delivery_store import DeliveryStore
+from orchestrator.direct_path import plan_directly
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
@@ -38,7 +40,7 @@ from orchestrator.keys import Keys
 from orchestrator.plan_memo import RedisPlanMemo
 from orchestrator.prefetching import prefetching
 from orchestrator.redis_connection import check_writable, redis_connection, redis_url
-from orchestrator.run import AT_ONCE, Run, Scheduling
+from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_request import RunRequest
@@ -47,6 +49,7 @@ from orchestrator.schedule_store import ScheduleStore
 from orchestrator.scheduler import Scheduler
 from orchestrator.settings import Settings
 from orchestrator.step_memo import RedisStepMemo
+from orchestrator.thread_store import ThreadStore
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.webhook import Webhook
@@ -90,6 +93,7 @@ class Service:
         self.lifecycle = ExpertLifecycle(experts, ExpertAudit(redis, keys))
         self.runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
         self.traces = TraceStore(redis, self.runs)
+        self.threads = ThreadStore(redis, keys, self.runs, settings.run_ttl_seconds)
         self.checkpointer = Checkpointer(CheckpointStore(redis, keys, settings.run_ttl_seconds), STATE_CLASSES)
         self.schedules = ScheduleStore(redis, keys, settings.run_ttl_seconds)
         self._scheduler = Scheduler(self.schedules, self.runs, self.start)
@@ -108,8 +112,17 @@ class Service:
         self._planning = Planning(GatePrior(experts), ChatCompletions.of(settings))
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
-        self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
-        self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
+        self._worker = Worker(
+            self.runs,
+            self._queue,
+            self._heartbeat,
+            self._perform,
+            settings.max_concurrent_runs,
+            self.threads.settle,
+        )
+        self._intake = RunIntake(
+            settings, experts, self.runs, self._queue, self._worker, self.threads, is_private=is_private
+        )
 
     @classmethod
     @asynccontextmanager
@@ -156,17 +169,28 @@ class Service:
         scheduling: Scheduling = AT_ONCE,
         limits: Budget | None = None,
         webhook: Webhook | None = None,
+        *,
+        thread_id: str | None = None,
+        mode: Mode = Mode.AUTO,
     ) -> Run:
         """Start a run; see RunIntake.submit."""
-        return await self._intake.submit(task, plan, scheduling, limits, webhook)
+        return await self._intake.submit(task, plan, scheduling, limits, webhook, thread_id=thread_id, mode=mode)
 
-    async def start(self, request: RunRequest) -> Run:
-        """Start the run that is asked for; see RunIntake.submit."""
-        return await self.submit(request.task, request.plan, request, request.limits, request.webhook)
+    async def start(self, request: RunRequest, thread_id: str | None = None) -> Run:
+        """Start the run that is asked for, in a thread if one is named; see RunIntake.submit."""
+        return await self.submit(
+            request.task,
+            request.plan,
+            request,
+            request.limits,
+            request.webhook,
+            thread_id=thread_id,
+            mode=request.mode,
+        )
 
     def check(self, request: RunRequest) -> None:
         """Raises what `start` would raise now, but for ServiceStoppingError."""
-        self._intake.checked(request.task, request.plan, request.limits, request.webhook)
+        self._intake.checked(request.task, request.plan, request.limits, request.webhook, mode=request.mode)
 
     async def run_schedule(self, schedule_id: str) -> Run:
         """Start a run of a schedule now; see Scheduler.run_now."""
@@ -229,13 +253,15 @@ class Service:
         if run.fence > 1:
             # LangGraph would go on where the graph stood, and the recorder not hear of what the memo has
             await self.checkpointer.adelete_thread(run.id)
+        turns = await self.threads.pin(claimed)
+        plan = claimed.planned or run.plan or await self._direct_plan(run, turns)
         async with prefetching(sink, self.experts) as sink:
             return await run_task(
                 run.task,
                 client=self.experts,
                 tools=self._tools,
                 sink=sink,
-                plan=claimed.planned or run.plan,
+                plan=plan,
                 limits=limits,
                 memo=RedisStepMemo(claimed),
                 plan_memo=RedisPlanMemo(claimed),
@@ -243,7 +269,12 @@ class Service:
                 run_id=run.id,
                 spent=run.spent,
                 planning=self._planning,
+                turns=turns,
             )
+
+    async def _direct_plan(self, run: Run, turns: Sequence[Turn]) -> Planned | None:
+        is_off = run.mode is Mode.AUTO and self._settings.direct == "off"
+        return await plan_directly(run.task, turns, Mode.PLAN if is_off else run.mode, self.experts, self._tools)
 
     async def _leave(self) -> None:
         try:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Of the steps that bring none, as a JSON object."""
     speculate: bool = False
     """Steps without effects begin while the plan is still being written."""
+    direct: Literal["auto", "off"] = "auto"
+    """Whether a task that the gate's expert surely suffices for is planned all the same; a run may say so itself."""
     max_concurrent_runs: int = Field(default=4, ge=1)
     max_attempts: int = Field(default=5, ge=1)
     """How often a run is taken up, its worker dying, before another of its steps is finished."""

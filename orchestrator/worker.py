@@ -5,7 +5,7 @@ import logging
 import time
 
 from orchestrator.errors import RedisUnavailableError
-from orchestrator.execution import Execution, Perform
+from orchestrator.execution import Execution, OnEnd, Perform
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
@@ -20,12 +20,19 @@ class Worker:
     """Executes at most `max_concurrent_runs` of the queue's runs at once; what waits stays there for others too."""
 
     def __init__(
-        self, runs: RunStore, queue: RunQueue, heartbeat: Heartbeat, perform: Perform, max_concurrent_runs: int
+        self,
+        runs: RunStore,
+        queue: RunQueue,
+        heartbeat: Heartbeat,
+        perform: Perform,
+        max_concurrent_runs: int,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._runs = runs
         self._queue = queue
         self._heartbeat = heartbeat
         self._perform = perform
+        self._on_end = on_end
         self._max_concurrent_runs = max_concurrent_runs
         self._executions: dict[asyncio.Task[None], Execution] = {}
         self._next_sweep = 0.0
@@ -44,7 +51,7 @@ class Worker:
     def begin(self, lease: Lease) -> None:
         """Execute a leased run in the background."""
         self._heartbeat.hold(lease)
-        execution = Execution(lease, self._runs, self._queue, self._perform)
+        execution = Execution(lease, self._runs, self._queue, self._perform, self._on_end)
         self._executions[asyncio.create_task(self._execute(execution))] = execution
 
     def look(self, run_id: str) -> None:

@@ -1,16 +1,18 @@
-"""A chat as a task and its answer: experts are asked for tasks, so a chat is learnt in that layout too."""
+"""A chat as a task with the turns before it, and its answer: it is learnt in the layout of the service's threads."""
 
 from typing import Any, cast
+
+from experts.prompt import PromptParts, PromptTurn
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
-def task_and_answer(messages: object) -> tuple[str, str]:
-    """The task that a list of `{"role", "content"}` makes, and the answer: its last message, the assistant's.
+def parts_and_answer(messages: object) -> tuple[PromptParts, str]:
+    """The prompt that a list of `{"role", "content"}` makes, and the answer: its last message, the assistant's.
 
-    A single user message is the task as it is. Of a longer chat the task is its transcript: system messages as they
-    are, before each other one its speaker (`User: …`, `Assistant: …`), a line break between two. Raises ValueError
-    saying what is wrong.
+    Where user and assistant take turns, the user's last message is the task behind the earlier turns. Otherwise the
+    task is the transcript: system messages as they are, before each other one its speaker (`User: …`,
+    `Assistant: …`), a line break between two. Raises ValueError saying what is wrong.
     """
     if not isinstance(messages, list) or not messages:
         raise ValueError("field 'messages' must be a list that is not empty")
@@ -20,9 +22,12 @@ def task_and_answer(messages: object) -> tuple[str, str]:
         raise ValueError("the last of the messages must be the assistant's: it is the answer to learn")
     if not any(role == "user" for role, _ in before):
         raise ValueError("the messages before the answer need one of the user")
-    if len(before) == 1:
-        return before[0][1], answer
-    return "\n".join(f"{_SPEAKERS[role]}: {text}" if role in _SPEAKERS else text for role, text in before), answer
+    texts = [text for _, text in before]
+    if [role for role, _ in before] == [("user", "assistant")[k % 2] for k in range(len(before))]:
+        turns = tuple(PromptTurn(*turn) for turn in zip(texts[:-1:2], texts[1::2], strict=True))
+        return PromptParts(texts[-1], turns=turns), answer
+    lines = (f"{_SPEAKERS[role]}: {text}" if role in _SPEAKERS else text for role, text in before)
+    return PromptParts("\n".join(lines)), answer
 
 
 def _said(number: int, message: Any) -> tuple[str, str]:

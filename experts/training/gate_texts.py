@@ -151,6 +151,19 @@ def _made(maker: RowMaker, seed: int, num_rows: int) -> Iterator[GateText]:
             yield GateText(SYNTHETIC.name, f"{kind}-{number}", "text", general_text(kind, rng), GENERAL)
 
 
+def composed_tasks(data: Path, calculate: Calculate, seed: str, count: int) -> list[tuple[str, int]]:
+    """Tasks that the project makes, each with its number of steps. Raises DatasetError."""
+    maker = RowMaker.load(data, _no_count, calculate, seed)
+    made = [compose(maker.rng, maker.world) for _ in range(count)]
+    return [(one.task, len(one.steps)) for one in made]
+
+
+def everyday_texts(seed: str, count: int) -> list[str]:
+    """Requests for nobody in particular, and small talk."""
+    rng = random.Random(seed)
+    return [general_text("everyday", rng) for _ in range(count)]
+
+
 def _no_count(row: TrainingRow) -> int:
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from experts.errors import DatasetError
 from experts.prompt import PromptParts
-from experts.training.chat import task_and_answer
+from experts.training.chat import parts_and_answer
 
 _FORMS = "{id, prompt, response}, {id, messages} or {id, question, steps}"
 
@@ -43,7 +43,8 @@ class TrainingRow:
     @property
     def text(self) -> str:
         """The row's own words, without the layout."""
-        return "\n".join((self.parts.task, self.parts.step, self.response))
+        earlier = (text for turn in self.parts.turns for text in (turn.task, turn.answer))
+        return "\n".join((*earlier, self.parts.task, self.parts.step, self.response))
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -107,10 +108,10 @@ def sql_parts(prompt: str) -> PromptParts:
 
 def _chat_row(path: Path, number: int, raw: dict[str, Any], identifier: str) -> TrainingRow:
     try:
-        task, answer = task_and_answer(raw["messages"])
+        parts, answer = parts_and_answer(raw["messages"])
     except ValueError as error:
         raise DatasetError(path, number, str(error)) from error
-    return TrainingRow(identifier, PromptParts(task), (answer,), answer)
+    return TrainingRow(identifier, parts, (answer,), answer)
 
 
 PLAN_STYLE = "Decompose the question in the style of {style}."

@@ -14,6 +14,7 @@ from orchestrator.errors import RedisUnavailableError, RunNotFoundError
 from orchestrator.events import TraceEntry
 from orchestrator.run import Run
 from orchestrator.run_request import RunRequest
+from orchestrator.service import Service
 from orchestrator.trace_store import FROM_THE_START
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
@@ -49,8 +50,7 @@ async def create_run(
 
     A request with the `Idempotency-Key` of an earlier one gets that one's run.
     """
-    keyed = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
-    return _located(await service.start(keyed), response)
+    return await start_run(request, service, response, idempotency_key)
 
 
 @router.get("")
@@ -108,6 +108,14 @@ async def follow_run(
     await service.runs.get(run_id)
     entries = service.events(run_id, last_event_id or FROM_THE_START)
     return EventSourceResponse(_server_sent(entries), ping=_PING_SECONDS)
+
+
+async def start_run(
+    request: RunRequest, service: Service, response: Response, idempotency_key: str | None, thread_id: str | None = None
+) -> Run:
+    """The new run, alone or in a thread; the response names its place."""
+    keyed = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
+    return _located(await service.start(keyed, thread_id), response)
 
 
 def _located(run: Run, response: Response) -> Run:

@@ -47,20 +47,27 @@ def answer(begin: Begin, opening: Opening, *, as_json: bool) -> None:
 async def _answered(begin: Begin, opening: Opening, watch: Watcher, *, can_ask: bool) -> Run:
     async with opening as service:
         run = await begin(service)
-        view, entries = RunView(run.task), service.events(run.id)
-        try:
-            is_asked = True
-            while is_asked:
-                await watch(view, until_interrupted(entries, service.runs, run.id))
-                ended = await service.runs.get(run.id)
-                is_waiting = can_ask and bool(ended.open_questions) and ended.status is RunStatus.INTERRUPTED
-                is_asked = is_waiting and await ask_here(service.answers, service.runs, ended)
-        finally:
+        return await watched(service, run, watch, RunView(run.task), can_ask=can_ask)
+
+
+async def watched(
+    service: Service | RemoteService, run: Run, watch: Watcher, view: RunView, *, can_ask: bool = False
+) -> Run:
+    """The run when it has ended or waits for a person; it is cancelled if whoever watches leaves early."""
+    entries = service.events(run.id)
+    try:
+        is_asked = True
+        while is_asked:
+            await watch(view, until_interrupted(entries, service.runs, run.id))
             ended = await service.runs.get(run.id)
-            # left early: nobody waits for the answer any more
-            if not (ended.status.is_terminal or ended.status is RunStatus.INTERRUPTED):
-                ended = await service.cancel(run.id)
-        return ended
+            is_waiting = can_ask and bool(ended.open_questions) and ended.status is RunStatus.INTERRUPTED
+            is_asked = is_waiting and await ask_here(service.answers, service.runs, ended)
+    finally:
+        ended = await service.runs.get(run.id)
+        # left early: nobody waits for the answer any more
+        if not (ended.status.is_terminal or ended.status is RunStatus.INTERRUPTED):
+            ended = await service.cancel(run.id)
+    return ended
 
 
 def _watcher(as_json: bool) -> Watcher:

@@ -10,7 +10,9 @@ from graphs.budget import Budget
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.errors import RunRefusedError
 from orchestrator.expert_host import OpenExperts
-from orchestrator.run import Scheduling
+from orchestrator.remote_service import RemoteService
+from orchestrator.run import Mode, Run, Scheduling
+from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 
 app = typer.Typer()
@@ -34,6 +36,8 @@ def ask(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of prompts and outputs together.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Steps that are started.")] = None,
     max_tool_calls: Annotated[int | None, typer.Option(min=1, help="Calls of tools.")] = None,
+    thread: Annotated[str | None, typer.Option(help="The thread that it goes on; see `ccoe chat`.")] = None,
+    mode: Annotated[Mode, typer.Option(help="`direct`: no planner, the gate's expert answers.")] = Mode.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
@@ -42,7 +46,11 @@ def ask(
     scheduling = Scheduling(idempotency_key=idempotency_key)
     limits = Budget(seconds=max_seconds, tokens=max_tokens, steps=max_steps, tool_calls=max_tool_calls)
     opening = open_service(settings, cast(OpenExperts, context.obj), is_own=bool(database))
-    answer(lambda service: service.submit(task, given, scheduling, limits), opening, as_json=as_json)
+
+    async def begin(service: Service | RemoteService) -> Run:
+        return await service.submit(task, given, scheduling, limits, thread_id=thread, mode=mode)
+
+    answer(begin, opening, as_json=as_json)
 
 
 def _settings(databases: list[str]) -> Settings:

@@ -73,6 +73,19 @@ def train(
     import_module("orchestrator.cli.gate_training").train_gate(settings, target, seed, rows, as_json=as_json)
 
 
+@app.command()
+def direct(
+    context: typer.Context,
+    rows: Annotated[int, typer.Option(min=1, help="Of each data set; twice as many composed tasks.")] = 150,
+    seed: Annotated[str, typer.Option(help="Which tasks are composed.")] = "direct",
+    as_json: AsJson = False,
+) -> None:
+    """How often a task would be answered without a plan, on dev rows of CCOE_DATA and tasks that the project makes."""
+    measuring = import_module("orchestrator.cli.direct_figures")
+    figures = run_to_end(measuring.measured(read_settings(), cast(OpenExperts, context.obj), rows, seed))
+    measuring.print_figures(figures, as_json=as_json)
+
+
 async def _ask(settings: Settings, text: str, open_experts: OpenExperts) -> GateAnswer:
     if running := running_service(settings.data_dir):
         async with ServiceClient.open(settings, running) as client:

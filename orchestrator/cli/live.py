@@ -43,6 +43,8 @@ class RunView:
     planning: str = ""
     draft: int = 1
     plan: Plan | None = None
+    source: str = ""
+    """Who made the plan."""
     plan_seconds: float = 0.0
     asked: dict[int, StepStarted] = field(default_factory=dict[int, StepStarted])
     written: dict[int, str] = field(default_factory=dict[int, str])
@@ -63,7 +65,7 @@ class RunView:
                 self.planning = self.planning * (event.draft == self.draft) + event.text
                 self.draft = event.draft
             case Planned():
-                self.plan, self.plan_seconds = event.plan, event.seconds
+                self.plan, self.plan_seconds, self.source = event.plan, event.seconds, event.source
             case StepStarted():
                 self.asked[event.step] = event
                 self.written[event.step] = ""

@@ -23,8 +23,10 @@ from orchestrator.settings import Settings
 
 _COMMANDS = {
     "ask": "Answer one task and show how.",
+    "chat": "Ask and go on asking, in a thread.",
     "serve": "Serve the HTTP API.",
     "runs": "Show, answer, cancel, resume and fork runs.",
+    "threads": "Show and delete threads.",
     "schedules": "Create, show, pause, resume, delete and run schedules.",
     "webhooks": "Show and retry what webhooks have not taken.",
     "experts": "Show, change and exchange experts.",

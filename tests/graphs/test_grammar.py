@@ -107,3 +107,19 @@ def test_whatever_is_allowed_has_only_the_tasks_numbers_and_earlier_references(t
     if third(text):
         assert set(written_numbers(text)) <= set(written_numbers(quotable(TASK)))
         assert {int(k) for k in REFERENCE.findall(text)} <= {1, 2}
+
+
+EARLIER = ("What does the Quest 300 cost?", "It costs 2474 pounds.")
+
+
+@pytest.mark.parametrize("text", ["2474 times 1,250.75", "Quest 300", "2474 pounds. books", "Multiply by 2474"])
+def test_a_text_is_copied_from_earlier_turns_too(text: str) -> None:
+    assert accepts(step_grammar(TASK, 1, EARLIER), json_body(text) + TEXT_END)
+    assert not first(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["cost?It costs", "cost? It costs", "cost?\x1eIt costs", "2475 times", "247", "Quest 30"]
+)
+def test_no_text_runs_from_one_into_another(text: str) -> None:
+    assert not accepts(step_grammar(TASK, 1, EARLIER), text + TEXT_END)

@@ -17,12 +17,13 @@ from redis.client import NEVER_DECODE
 
 from orchestrator.answer_store import AnswerStore
 from orchestrator.embedded_valkey import server_binary
-from orchestrator.keys import Keys, retention_of, run_id_of, thread_id_of
+from orchestrator.keys import Keys, conversation_of, retention_of, run_id_of, thread_id_of
 from orchestrator.redis_connection import redis_connection
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
+from orchestrator.thread_store import ThreadStore
 from orchestrator.trace_store import TraceStore
 from tests.orchestrator.scripted_experts import ScriptedExperts, open_scripted_experts
 
@@ -141,6 +142,10 @@ def answers(redis: Redis, runs: RunStore, queue: RunQueue) -> AnswerStore:
     return AnswerStore(redis, runs, queue)
 
 
+def threads(redis: Redis, runs: RunStore, settings: Settings) -> ThreadStore:
+    return ThreadStore(redis, Keys(settings.tenant), runs, settings.run_ttl_seconds)
+
+
 @pytest.fixture
 def traces(redis: Redis, runs: RunStore) -> TraceStore:
     return TraceStore(redis, runs)
@@ -165,6 +170,8 @@ async def check_keys(client: Redis) -> None:
         is_owned = run_id_of(key) or thread_id_of(key)
         status = await client.hget(f"{key.rsplit(':', 1)[0]}:run", "status") if is_owned else None
         lives = status in ('"pending"', '"running"', '"interrupted"') or (status is None and not thread_id_of(key))
+        if conversation_of(key):
+            lives = bool(await client.exists(f"{key.rsplit(':', 1)[0]}:open"))
         retention = retention_of(key, is_terminal=not lives)
         assert retention is not None, f"{key} is no key of the factory"
         assert (await client.ttl(key) > 0) is retention.expires, f"{key} is {retention}: TTL {await client.ttl(key)}"

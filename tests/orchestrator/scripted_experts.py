@@ -37,6 +37,7 @@ class ScriptedExperts:
         self.released = asyncio.Event()
         self.closed = asyncio.Event()
         self.num_asked = 0
+        self.prompts: list[Prompt] = []
         self.prefetched: list[str] = []
         self._pushed: dict[str, ExpertProfile] = {}
 
@@ -57,6 +58,7 @@ class ScriptedExperts:
         sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         self.num_asked += 1
+        self.prompts.append(prompt)
         text = prompt.step or prompt.task
         if text == "fail":
             raise GenerationError(expert, "it was told to fail")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from orchestrator.keys import KINDS, Keys, Retention, kind_of, retention_of, run_id_of, thread_id_of
+from orchestrator.keys import KINDS, Keys, Retention, conversation_of, kind_of, retention_of, run_id_of, thread_id_of
 
 KEYS = Keys("default")
 
@@ -42,10 +42,25 @@ def test_a_thread_may_have_any_id() -> None:
         assert retention_of(key, is_terminal=True) is Retention.FINISHED
 
 
+@pytest.mark.parametrize("key", KEYS.of_conversation("a-1.b"))
+def test_keys_of_a_conversation_live_while_a_run_of_it_is_open(key: str) -> None:
+    assert conversation_of(key) == "a-1.b"
+    assert run_id_of(key) is None and thread_id_of(key) is None
+    assert retention_of(key, is_terminal=False) is Retention.LIVE
+    assert retention_of(key, is_terminal=True) is Retention.USED
+    assert Retention.USED.expires
+
+
+def test_a_conversation_has_no_key_of_a_thread_of_checkpoints_and_the_same_hash_tag() -> None:
+    keys = [*KEYS.of_conversation("01a2"), *KEYS.of_run("01a2")]
+    assert len(set(keys)) == len(keys)
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in keys} == {"default/01a2"}
+
+
 def test_indexes_and_queues_are_permanent() -> None:
-    places = [f"{KEYS.concurrency}a.b_1:{kind}" for kind in ("active", "parked")]
-    agendas = (*KEYS.schedules, *KEYS.webhooks)
-    for key in (KEYS.runs, KEYS.experts_audit, KEYS.api_keys, *KEYS.lanes, KEYS.delayed, *places, *agendas):
+    places = [f"{KEYS.concurrency}{name}:{kind}" for name in ("a.b_1", "thread:a-1") for kind in ("active", "parked")]
+    agendas, lists = (*KEYS.schedules, *KEYS.webhooks), (KEYS.runs, KEYS.threads, KEYS.delayed, *KEYS.lanes)
+    for key in (*lists, KEYS.experts_audit, KEYS.api_keys, *places, *agendas):
         assert retention_of(key, is_terminal=False) is Retention.PERMANENT
     assert not Retention.PERMANENT.expires
 

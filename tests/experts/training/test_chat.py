@@ -1,10 +1,11 @@
-"""A chat becomes a task and its answer."""
+"""A chat becomes a task with the turns before it, and its answer."""
 
 from typing import Any
 
 import pytest
 
-from experts.training.chat import task_and_answer
+from experts.prompt import PromptParts, PromptTurn
+from experts.training.chat import parts_and_answer
 
 
 def message(role: str, content: Any) -> dict[str, Any]:
@@ -16,15 +17,16 @@ SECOND, LAST = message("user", "And twice?"), message("assistant", "24\n")
 
 
 @pytest.mark.parametrize(
-    ("messages", "task", "answer"),
+    ("messages", "parts", "answer"),
     [
-        ([FIRST, REPLY], "How much?", "12"),
-        ([SYSTEM, FIRST, REPLY], "Be brief.\nUser: How much?", "12"),
-        ([FIRST, REPLY, SECOND, LAST], "User: How much?\nAssistant: 12\nUser: And twice?", "24"),
+        ([FIRST, REPLY], PromptParts("How much?"), "12"),
+        ([SYSTEM, FIRST, REPLY], PromptParts("Be brief.\nUser: How much?"), "12"),
+        ([FIRST, SECOND, LAST], PromptParts("User: How much?\nUser: And twice?"), "24"),
+        ([FIRST, REPLY, SECOND, LAST], PromptParts("And twice?", turns=(PromptTurn("How much?", "12"),)), "24"),
     ],
 )
-def test_what_is_before_the_last_message_is_the_task(messages: list[Any], task: str, answer: str) -> None:
-    assert task_and_answer(messages) == (task, answer)
+def test_what_is_before_the_last_message_is_asked(messages: list[Any], parts: PromptParts, answer: str) -> None:
+    assert parts_and_answer(messages) == (parts, answer)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +46,4 @@ def test_what_is_before_the_last_message_is_the_task(messages: list[Any], task: 
 )
 def test_a_chat_without_a_question_or_an_answer_says_so(messages: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        task_and_answer(messages)
+        parts_and_answer(messages)
