@@ -240,6 +240,7 @@ class StepMemo(Protocol):
 
     async def answered(self, key: StepKey) -> StepResult:
         """Return when a person has answered this step: what `load` then finds."""
+        ...
 
 
 class PlanMemo(Protocol):
