@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from graphs.plan import Plan
 from graphs.policies import ErrorKind
@@ -73,6 +73,8 @@ class StepResult(BaseModel):
     id: int
     status: Literal["success", "error", "skipped"]
     result: str = ""
+    data: JsonValue = None
+    """What else a workflow's step found: the rows of a query, the items of a loop."""
     token_ids: tuple[int, ...] | None = None
     call: str | None = None
     """What was handed to the tool, if there is one."""
@@ -94,6 +96,16 @@ class StepFinished(_Event):
     result: StepResult
 
 
+class PartFinished(_Event):
+    """An item of a loop, or a step of a sub-workflow, ended; its step goes on."""
+
+    type: Literal["part_finished"] = "part_finished"
+    step: int
+    part: str
+    """Such as `[3]`, `draft` or `[3].draft`."""
+    result: StepResult
+
+
 class AnswerToken(_Event):
     """Text of the answer while it is being written."""
 
@@ -102,11 +114,11 @@ class AnswerToken(_Event):
 
 
 class Answered(_Event):
-    """The final answer. `source` says whether the joiner wrote it or it was assembled from the results."""
+    """The final answer: the joiner's words, assembled from the results, or a workflow's output."""
 
     type: Literal["answered"] = "answered"
     answer: str
-    source: Literal["joiner", "assembled"]
+    source: Literal["joiner", "assembled", "output"]
     reason: str = ""
     """Why it was assembled."""
     failed: tuple[int, ...] = ()
@@ -119,7 +131,7 @@ class Answered(_Event):
 
 
 GraphEvent = Annotated[
-    PlanToken | Planned | StepStarted | StepToken | ToolCalled | StepFinished | AnswerToken | Answered,
+    PlanToken | Planned | StepStarted | StepToken | ToolCalled | StepFinished | PartFinished | AnswerToken | Answered,
     Field(discriminator="type"),
 ]
 

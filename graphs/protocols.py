@@ -8,6 +8,8 @@ from graphs.events import StepResult
 
 GENERAL = "general"
 """The expert that is always there."""
+PERSON = "person"
+"""Answers steps that wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)

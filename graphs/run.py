@@ -89,7 +89,7 @@ async def run_task(
     await sink.emit(planned)
     saving = None if checkpointer is None else Saving(checkpointer, run_id)
     rounds = Rounds(task, client, tools, sink, limits, meter, memo, saving)
-    outcome = _outcome(await rounds.run(planned), time.perf_counter() - started)
+    outcome = outcome_of(await rounds.run(planned), time.perf_counter() - started)
     stopped = rounds.stopped or meter.exhausted
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
@@ -115,7 +115,8 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(state: RoundsState, seconds: float) -> RunOutcome:
+def outcome_of(state: RoundsState, seconds: float) -> RunOutcome:
+    """A run that came to its answer, as a success if a sink of its plan has a result."""
     last, answer = state["planned"][-1], state["answer"]
     assert answer is not None
     results = tuple(state["results"][step.id] for step in last.plan.steps)

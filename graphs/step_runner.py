@@ -14,7 +14,7 @@ from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
-from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
+from graphs.protocols import GREEDY, Constraint, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
 
 Commit = Callable[[StepResult], Awaitable[None]]
@@ -86,7 +86,7 @@ class StepRunner:
             result = StepResult(id=step.id, status="skipped", error=f"it needs {reason}")
         else:
             self._meter.start_step()
-            attempts = Attempts(step.id, policy, partial(self._attempt, step, results))
+            attempts = Attempts(step.id, policy, partial(self.attempt, step, results))
             async with self._meter.in_time():
                 result = await attempts.answer(step.expert)
         result = result.model_copy(update={"seconds": time.perf_counter() - started})
@@ -97,9 +97,10 @@ class StepRunner:
             raise StepRequired(result)
         return result
 
-    async def _attempt(
+    async def attempt(
         self, step: Step, results: Results, expert: str, sampling: Sampling = GREEDY, sample: int = 0
     ) -> StepResult:
+        """One attempt at a step by an expert, without its policy. Raises BudgetExhausted."""
         generation: Generation | None = None
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
@@ -169,7 +170,9 @@ class StepRunner:
     async def _generate(self, asked: _Asked, sampling: Sampling = GREEDY) -> Generation:
         step, profile = asked.step, asked.profile
         await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
-        constraint = await asyncio.to_thread(asked.tool.constraint, asked.text) if asked.tool else None
+        constraint = Constraint("choice", list(step.choices)) if step.choices else None
+        if asked.tool:
+            constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
 
         async def show(text: str) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from graphs.budget import Budget
 from graphs.events import StepResult
 from graphs.plan import Plan
+from graphs.workflows.definition import Workflow
 
 
 class RunStatus(StrEnum):
@@ -119,6 +120,10 @@ class Run(_Record):
     finished: AwareDatetime | None = None
     limits: Budget = Budget()
     """What it may spend."""
+    workflow: Workflow | None = None
+    """What it runs instead of a plan, as it was when the run was asked for."""
+    inputs: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """Of the workflow."""
     plan: Plan | None = None
     steps: Mapping[int, StepResult] = Field(default_factory=dict[int, StepResult])
     answer: str | None = None

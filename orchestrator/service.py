@@ -6,7 +6,8 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 from redis.asyncio import Redis
 
@@ -16,6 +17,7 @@ from graphs.limits import Limits
 from graphs.protocols import Tool
 from graphs.run import RunOutcome, check_task, run_task
 from graphs.state import STATE_CLASSES
+from graphs.workflows.run import run_workflow
 from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
@@ -40,6 +42,7 @@ from orchestrator.step_memo import RedisStepMemo
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.worker import Worker
+from orchestrator.workflow_catalog import WorkflowCatalog
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,7 +86,17 @@ class Service:
         self._queue = RunQueue(redis, keys, self.worker_id, settings.run_ttl_seconds)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(self.runs, self._queue, self._heartbeat, self._perform, settings.max_concurrent_runs)
-        self._intake = RunIntake(settings, experts, self.runs, self._queue, self._worker, is_private=is_private)
+        self.workflows = WorkflowCatalog(settings.workflows)
+        self._intake = RunIntake(
+            settings,
+            experts,
+            self.runs,
+            self._queue,
+            self._worker,
+            workflows=self.workflows,
+            tools=tools,
+            is_private=is_private,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -120,6 +133,16 @@ class Service:
     ) -> Run:
         """Start a run; see RunIntake.submit."""
         return await self._intake.submit(task, plan, scheduling, limits)
+
+    async def submit_workflow(
+        self,
+        workflow: object,
+        inputs: Mapping[str, Any],
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+    ) -> Run:
+        """Start a run of a workflow; see RunIntake.submit_workflow."""
+        return await self._intake.submit_workflow(workflow, inputs, scheduling, limits)
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from an ended one; see RunIntake.resume."""
@@ -176,12 +199,15 @@ class Service:
             # LangGraph would go on where the graph stood, and the recorder not hear of what the memo has
             await self.checkpointer.adelete_thread(run.id)
         async with prefetching(sink, self.experts) as sink:
-            return await run_task(
-                run.task,
+            perform = (
+                partial(run_workflow, run.workflow, run.inputs)
+                if run.workflow
+                else partial(run_task, run.task, plan=claimed.planned or run.plan)
+            )
+            return await perform(
                 client=self.experts,
                 tools=self._tools,
                 sink=sink,
-                plan=claimed.planned or run.plan,
                 limits=limits,
                 memo=RedisStepMemo(claimed),
                 checkpointer=self.checkpointer,

@@ -10,7 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from graphs.budget import Budget
 from orchestrator.api.injection import ServiceDependency
-from orchestrator.errors import RedisUnavailableError, RunNotFoundError
+from orchestrator.errors import RedisUnavailableError, RunNotFoundError, RunRefusedError
 from orchestrator.events import TraceEntry
 from orchestrator.run import Run, Scheduling
 from orchestrator.trace_store import FROM_THE_START
@@ -22,11 +22,15 @@ _PING_SECONDS = 15
 
 
 class RunRequest(Scheduling):
-    """A task, a ready plan, or a plan for a task; and when it is to be executed."""
+    """A task, a ready plan, a plan for a task, or a workflow; and when it is to be executed."""
 
     task: str | None = None
     plan: Any = None
     """A list of steps {id, text, expert}, or an object with `steps`."""
+    workflow: Any = None
+    """A definition, or the name of a registered one."""
+    inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Of the workflow."""
     limits: Budget | None = None
     """What the run may spend."""
 
@@ -59,7 +63,12 @@ async def create_run(
     A request with the `Idempotency-Key` of an earlier one gets that one's run.
     """
     scheduling = request.model_copy(update={"idempotency_key": idempotency_key or request.idempotency_key})
-    return _located(await service.submit(request.task, request.plan, scheduling, request.limits), response)
+    if request.workflow is None:
+        return _located(await service.submit(request.task, request.plan, scheduling, request.limits), response)
+    if request.task is not None or request.plan is not None:
+        raise RunRefusedError("there is a workflow beside a task or a plan", "send one of them")
+    run = await service.submit_workflow(request.workflow, request.inputs, scheduling, request.limits)
+    return _located(run, response)
 
 
 @router.get("")

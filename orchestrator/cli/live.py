@@ -12,6 +12,7 @@ from rich.tree import Tree
 from graphs.events import (
     Answered,
     AnswerToken,
+    PartFinished,
     Planned,
     PlanToken,
     StepFinished,
@@ -45,6 +46,7 @@ class RunView:
     asked: dict[int, StepStarted] = field(default_factory=dict[int, StepStarted])
     written: dict[int, str] = field(default_factory=dict[int, str])
     called: dict[int, ToolCalled] = field(default_factory=dict[int, ToolCalled])
+    parts: dict[int, list[PartFinished]] = field(default_factory=dict[int, list[PartFinished]])
     results: dict[int, StepResult] = field(default_factory=dict[int, StepResult])
     answer: str = ""
     answered: Answered | None = None
@@ -67,6 +69,8 @@ class RunView:
                 self.written[event.step] = self.written.get(event.step, "") + event.text
             case ToolCalled():
                 self.called[event.step] = event
+            case PartFinished():
+                self.parts.setdefault(event.step, []).append(event)
             case StepFinished():
                 self.results[event.result.id] = event.result
             case AnswerToken():
@@ -98,6 +102,8 @@ class RunView:
             branch.add(Text(f"{self.called[step.id].tool}: {printable(self.called[step.id].call)}", style="dim"))
         elif result is None and step.id in self.written:
             branch.add(Text(printable(self.written[step.id]), style="dim"))
+        for part in self.parts.get(step.id, ()):
+            branch.add(Text(f"{part.part} {result_line(part.result)}", style=_STYLES[part.result.status]))
         if result is not None:
             branch.add(Text(result_line(result), style=_STYLES[result.status]))
 
@@ -105,7 +111,8 @@ class RunView:
 def step_line(step: Step, asked: StepStarted | None) -> str:
     """`#2 math 0.93  text`: the score is the planner's, the text has short results filled in."""
     score = f" {step.scores[step.expert]:.2f}" if step.expert in step.scores else ""
-    return f"#{step.id} {step.expert}{score}  {printable(asked.text if asked else step.text)}"
+    name = f"{step.name} · " if step.name else ""
+    return f"#{step.id} {name}{step.expert}{score}  {printable(asked.text if asked else step.text).strip()}"
 
 
 def result_line(result: StepResult) -> str:
@@ -170,6 +177,8 @@ def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
             return [step_line(view.plan.steps[event.step - 1], event)]
         case ToolCalled():
             return [f"#{event.step} {event.tool}: {printable(event.call)}"]
+        case PartFinished():
+            return [f"#{event.step} {event.part} {result_line(event.result)}"]
         case StepFinished():
             return [f"#{event.result.id} {result_line(event.result)}"]
         case Answered():

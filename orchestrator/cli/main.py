@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from experts.errors import DatasetError
-from graphs.errors import InvalidPlan, TaskError
+from graphs.errors import InvalidInputs, InvalidPlan, InvalidWorkflow, TaskError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.failure import KNOWN_ERRORS, failure_of
@@ -21,6 +21,7 @@ from orchestrator.settings import Settings
 
 _COMMANDS = {
     "ask": "Answer one task and show how.",
+    "workflow": "Run, check and draw workflows.",
     "serve": "Serve the HTTP API.",
     "runs": "Show, cancel, resume and fork runs.",
     "experts": "Show, change and exchange experts.",
@@ -33,6 +34,7 @@ _COMMANDS = {
     "bench": "Measure on this machine.",
 }
 _BAD_INPUT = (SettingsInvalidError, TaskError, InvalidPlan, RunRefusedError, DatasetError, ToolUnknownError)
+_BAD_INPUT += (InvalidWorkflow, InvalidInputs)
 
 
 class _LoadedOnUse(dict[str, Any]):
