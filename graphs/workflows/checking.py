@@ -1,6 +1,6 @@
 """From decoded YAML or JSON to a Workflow: everything wrong with it is named at once, with its place."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,7 +30,16 @@ class Used:
     uses: TemplateUses
 
 
-def checked(raw: object) -> tuple[Workflow | None, list[Problem]]:
+Check = Callable[[Workflow], Iterable[Problem]]
+"""Looks at the steps that can be read for more than the definition itself tells."""
+
+
+def nothing_more(workflow: Workflow) -> Iterable[Problem]:
+    """A Check for where nobody knows which experts and tools there are."""
+    return ()
+
+
+def checked(raw: object, check: Check = nothing_more) -> tuple[Workflow | None, list[Problem]]:
     """The workflow, if nothing is wrong with it, and all that is."""
     if not isinstance(raw, Mapping):
         return None, [Problem((), f"it is {type(raw).__name__}", "write an object with name and steps")]
@@ -40,14 +49,22 @@ def checked(raw: object) -> tuple[Workflow | None, list[Problem]]:
         workflow = Workflow.model_validate({**fields, "steps": steps or {"none": _ANY_STEP}})
     except ValidationError as error:
         problems += problems_of(error, Workflow)
-        workflow = Workflow.model_construct(inputs={}, steps=steps, output=None)
+        inputs = fields.get("inputs")
+        given = cast("dict[str, Any]", inputs if isinstance(inputs, dict) else {})
+        workflow = Workflow.model_construct(inputs=given, steps=steps, output=fields.get("output"))
     known = list(cast("Mapping[str, Any]", fields["steps"])) if isinstance(fields.get("steps"), Mapping) else []
-    problems += [*_schema_problems(workflow), *_template_problems(workflow.model_copy(update={"steps": steps}), known)]
+    readable = workflow.model_copy(update={"steps": steps})
+    problems += [*_schema_problems(workflow), *_template_problems(readable, known), *check(readable)]
     return (None if problems else workflow), problems
 
 
-def name_problems(workflow: Workflow, experts: Collection[str], tools: Mapping[str, Tool]) -> Iterator[Problem]:
-    """Experts and tools of a workflow that are not there, and arguments that the tool cannot take."""
+def name_problems(
+    workflow: Workflow, experts: Collection[str], tools: Mapping[str, Tool], *, is_deep: bool = True
+) -> Iterator[Problem]:
+    """Experts and tools of a workflow that are not there, and arguments that the tool cannot take.
+
+    Those of sub-workflows too, unless they are looked at in files of their own.
+    """
     for name, step in workflow.steps.items():
         place = ("steps", name)
         quorum = step.policy.quorum if step.policy else None
@@ -61,7 +78,7 @@ def name_problems(workflow: Workflow, experts: Collection[str], tools: Mapping[s
         elif step.tool and not any(_texts(step.arguments)):
             for fault in argument_faults(tools[step.tool].arguments, step.arguments):
                 yield Problem((*place, "arguments"), fault, f"see: ccoe tools show {step.tool}")
-        if step.workflow:
+        if step.workflow and is_deep:
             yield from (one.within(*place, "workflow") for one in name_problems(step.workflow, experts, tools))
 
 
@@ -139,13 +156,16 @@ def _problems_in(
 ) -> Iterator[Problem]:
     for misuse in used.uses.misuses:
         yield Problem(used.place, misuse.reason, misuse.remedy, misuse.line)
-    for step in sorted(used.uses.steps - set(before)):
-        yield Problem(used.place, *_unknown_step(step, known))
-    for name in sorted(used.uses.inputs - inputs if inputs is not None else ()):
-        yield Problem(used.place, f"there is no input {name!r}", "add it to inputs.properties")
-    for name in sorted(used.uses.names - names):
-        hint = "only with for_each, in what runs for each item" if name in IN_A_LOOP else "inputs.NAME, steps.NAME"
-        yield Problem(used.place, f"{name!r} is not known here", f"there are {hint}")
+    for step, line in used.uses.steps.items():
+        if step not in before:
+            yield Problem(used.place, *_unknown_step(step, known), line)
+    for name, line in used.uses.inputs.items():
+        if inputs is not None and name not in inputs:
+            yield Problem(used.place, f"there is no input {name!r}", "add it to inputs.properties", line)
+    for name, line in used.uses.names.items():
+        if name not in names:
+            hint = "only with for_each, in what runs for each item" if name in IN_A_LOOP else "inputs.NAME, steps.NAME"
+            yield Problem(used.place, f"{name!r} is not known here", f"there are {hint}", line)
 
 
 def _unknown_step(name: str, known: Collection[str]) -> tuple[str, str]:

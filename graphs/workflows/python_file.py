@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from graphs.errors import InvalidWorkflow
-from graphs.workflows.checking import problems_of
+from graphs.workflows.checking import Check, nothing_more, problems_of
 from graphs.workflows.definition import Workflow, WorkflowStep
 from graphs.workflows.fault import Place, Problem
 from graphs.workflows.reading import Document, read_yaml, workflow_of
@@ -16,14 +16,13 @@ VARIABLE = "workflow"
 SUFFIX = ".py"
 
 
-def read_workflow_document(path: Path) -> tuple[Workflow, Document]:
-    """The workflow in a YAML or Python file, and where its parts stand.
+def read_workflow_file(path: Path, check: Check = nothing_more) -> Workflow:
+    """The workflow in a YAML or Python file.
 
     Raises InvalidWorkflow, and whatever a Python file raises itself.
     """
     if path.suffix != SUFFIX:
-        document = read_yaml(path)
-        return workflow_of(document), document
+        return workflow_of(read_yaml(path), check)
     document = Document(path)
     try:
         tree = ast.parse(path.read_bytes(), str(path))
@@ -40,7 +39,7 @@ def read_workflow_document(path: Path) -> tuple[Workflow, Document]:
     if not isinstance(found, Workflow):
         raise _invalid(document, f"it has no {VARIABLE!r}", f"write {VARIABLE} = Workflow(…)")
     document.value = found.model_dump(exclude_unset=True)
-    return workflow_of(document), document
+    return workflow_of(document, check)
 
 
 def _invalid(document: Document, reason: str, remedy: str) -> InvalidWorkflow:

@@ -9,13 +9,14 @@ from yaml.error import MarkedYAMLError
 from yaml.reader import ReaderError
 
 from graphs.errors import InvalidWorkflow
-from graphs.workflows.checking import checked
+from graphs.workflows.checking import Check, checked, nothing_more
 from graphs.workflows.definition import Workflow
 from graphs.workflows.fault import Fault, Place, Problem, fault_of
 
 MAX_FILE_BYTES = 1_000_000
 MAX_NODES = 20_000
 """Of a file, with what its aliases repeat."""
+SUFFIXES = (".yaml", ".yml")
 _KINDS = ("int", "float", "bool", "null")
 
 
@@ -42,14 +43,14 @@ def read_workflow(path: Path) -> Workflow:
     return workflow_of(read_yaml(path))
 
 
-def workflow_of(document: Document, outer: tuple[Path, ...] = ()) -> Workflow:
+def workflow_of(document: Document, check: Check = nothing_more, outer: tuple[Path, ...] = ()) -> Workflow:
     """The workflow in a decoded file; `outer` are the files that it is a sub-workflow of. Raises InvalidWorkflow."""
-    _embed(document, (*outer, document.source.resolve()))
-    workflow, problems = checked(document.value)
+    _embed(document, check, (*outer, document.source.resolve()))
+    workflow, problems = checked(document.value, check)
     for problem in problems:
         document.add(problem)
     if document.faults or workflow is None:
-        raise InvalidWorkflow(document.faults)
+        raise InvalidWorkflow(sorted(document.faults, key=lambda fault: (fault.source, fault.line or 0)))
     return workflow
 
 
@@ -76,7 +77,7 @@ def _refused(path: Path, reason: str, remedy: str, line: int | None = None) -> I
     return InvalidWorkflow([fault_of(Problem((), reason, remedy), path, line)])
 
 
-def _embed(document: Document, files: tuple[Path, ...]) -> None:
+def _embed(document: Document, check: Check, files: tuple[Path, ...]) -> None:
     """Put the definitions of sub-workflows in the place of their paths."""
     steps = document.value.get("steps") if isinstance(document.value, dict) else None
     for name, step in steps.items() if isinstance(steps, dict) else ():
@@ -89,7 +90,7 @@ def _embed(document: Document, files: tuple[Path, ...]) -> None:
             step["workflow"] = _UNREADABLE
             continue
         try:
-            step["workflow"] = workflow_of(read_yaml(path), files)
+            step["workflow"] = workflow_of(read_yaml(path), check, files)
         except InvalidWorkflow as error:
             document.faults += error.faults
             step["workflow"] = _UNREADABLE

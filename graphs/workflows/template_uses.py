@@ -1,7 +1,7 @@
 """What a template uses, read from its syntax tree: the steps that it waits for, and what it may not do."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
@@ -27,9 +27,10 @@ class Misuse:
 class TemplateUses:
     """The names that a template uses, and what is wrong with it."""
 
-    steps: frozenset[str] = frozenset()
-    inputs: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
+    steps: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By name, the line of the first use, from 0 on."""
+    inputs: Mapping[str, int] = field(default_factory=dict[str, int])
+    names: Mapping[str, int] = field(default_factory=dict[str, int])
     misuses: tuple[Misuse, ...] = ()
 
 
@@ -40,17 +41,29 @@ def uses_of(source: str, *, is_expression: bool = False) -> TemplateUses:
         tree = environment.parse("{{ " + inner_expression(source) + " }}" if is_expression else source)
     except TemplateSyntaxError as error:
         return TemplateUses(misuses=(Misuse(error.lineno - 1, error.message or "it is no template", _SYNTAX),))
-    steps, inputs = (frozenset(name for name, _ in _members(tree, of)) for of in ("steps", "inputs"))
+    steps, inputs = (_lines(_members(tree, of)) for of in ("steps", "inputs"))
     if misuses := tuple(_misuses(tree)):
         return TemplateUses(steps, inputs, misuses=misuses)
     try:
-        names = frozenset(find_undeclared_variables(tree))
+        undeclared = find_undeclared_variables(tree)
     except TemplateSyntaxError as error:
         return TemplateUses(misuses=(Misuse(error.lineno - 1, error.message or "it is no template", _SYNTAX),))
+    names = _lines((node.name, node) for node in tree.find_all(nodes.Name) if node.name in undeclared)
     return TemplateUses(steps, inputs, names)
 
 
 _SYNTAX = "see the templates in docs/workflows.md"
+
+
+def _lines(used: Iterable[tuple[str, nodes.Node]]) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for name, node in used:
+        lines.setdefault(name, _line(node))
+    return lines
+
+
+def _line(node: nodes.Node) -> int:
+    return (node.lineno or 1) - 1
 
 
 def _members(tree: nodes.Template, name: str) -> list[tuple[str, nodes.Node]]:
@@ -80,7 +93,7 @@ def _is_name(node: nodes.Node | None, name: str) -> bool:
 def _misuses(tree: nodes.Template) -> Iterator[Misuse]:
     named = {id(_owner(node)) for _, node in _members(tree, "steps")}
     for node in tree.find_all(nodes.Node):
-        line = (node.lineno or 1) - 1
+        line = _line(node)
         match node:
             case nodes.Name(name="steps") if id(node) not in named:
                 yield Misuse(line, "it uses all steps at once", "name one: steps.NAME")

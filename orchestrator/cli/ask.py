@@ -11,7 +11,7 @@ from orchestrator.cli.answering import answer, open_service
 from orchestrator.errors import RunRefusedError
 from orchestrator.expert_host import OpenExperts
 from orchestrator.run import Scheduling
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, read_settings
 
 app = typer.Typer()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -9,7 +10,7 @@ import typer
 
 from experts.registry import Registry
 from graphs.budget import Budget
-from graphs.errors import InvalidInputs, InvalidWorkflow
+from graphs.errors import InvalidInputs
 from graphs.mermaid import plan_flowchart
 from graphs.planner import PLANNER
 from graphs.protocols import GENERAL, Tool
@@ -17,7 +18,7 @@ from graphs.workflows.checking import name_problems
 from graphs.workflows.definition import Workflow
 from graphs.workflows.inputs import checked_inputs
 from graphs.workflows.plans import plan_of
-from graphs.workflows.python_file import read_workflow_document
+from graphs.workflows.python_file import read_workflow_file
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.ask import settings_with
 from orchestrator.cli.interruption import run_to_end
@@ -49,7 +50,7 @@ def run(
 ) -> None:
     """Run a workflow and show how it goes."""
     settings = settings_with(database or [])
-    workflow, _ = read_workflow_document(file)
+    workflow = read_workflow_file(file)
     values = checked_inputs(workflow, {**(_read_inputs(workflow, inputs) if inputs else {}), **_named(given or [])})
     definition = workflow.model_dump(mode="json", exclude_unset=True)
     opening = open_service(settings, cast(OpenExperts, context.obj), is_own=bool(database))
@@ -61,13 +62,10 @@ def run(
 @app.command()
 def validate(file: File, database: Databases = None) -> None:
     """Name everything that is wrong with a workflow, with file, line and step. Exit code 2 if anything is."""
-    workflow, document = read_workflow_document(file)
     settings = settings_with(database or [])
     experts = {entry.card.name for entry in Registry(settings.experts_dir).list()} - {PLANNER} | {GENERAL}
-    for problem in name_problems(workflow, experts, run_to_end(_tools(settings))):
-        document.add(problem)
-    if document.faults:
-        raise InvalidWorkflow(document.faults)
+    check = partial(name_problems, experts=experts, tools=run_to_end(_tools(settings)), is_deep=False)
+    workflow = read_workflow_file(file, check)
     typer.echo(f"{file}: workflow {workflow.name!r} with {workflow.num_steps} steps is valid")
 
 
@@ -76,7 +74,7 @@ def draw(
     file: File, output: Annotated[Path | None, typer.Option(help="Write it to this file instead.")] = None
 ) -> None:
     """The steps and what each waits for, as a Mermaid flowchart."""
-    chart = plan_flowchart(plan_of(read_workflow_document(file)[0]))
+    chart = plan_flowchart(plan_of(read_workflow_file(file)))
     if output is None:
         typer.echo(chart)
     else:

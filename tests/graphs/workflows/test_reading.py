@@ -54,7 +54,7 @@ def test_all_faults_are_named_with_line_step_and_remedy(tmp_path: Path) -> None:
         "flow.yaml:19: step 'third': arguments.deep.0: '__class__' is not open to templates",
         "flow.yaml:20: step 'third': if: ",
         "flow.yaml:21: step 'third': needs.0: step 'fourth' does not stand before it",
-        "flow.yaml:23: step 'fourth': a step is exactly one of expert, tool, approval, workflow, and this has both",
+        "flow.yaml:22: step 'fourth': a step is exactly one of expert, tool, approval, workflow, and this has both",
         "flow.yaml:29: step 'fifth': policy.timeout: Input should be greater than 0",
         "flow.yaml:30: output: a step has no 'what'; it has result, data",
     ]
@@ -66,15 +66,15 @@ def test_all_faults_are_named_with_line_step_and_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "flow.yaml: it is NoneType; write an object with name and steps"),
-        ("a: [1", "flow.yaml:2: it is no YAML: expected ',' or ']'"),
+        ("", "flow.yaml:1: it is NoneType; write an object with name and steps"),
+        ("a: [1", "flow.yaml:1: it is no YAML: expected ',' or ']'"),
         ("name: x\nsteps: {}\n", "flow.yaml:2: steps: there are no steps"),
         ("name: x\nname: y\nsteps: {a: {tool: t}}\n", "flow.yaml:2: name: it is there twice; keep one"),
         ("name: !!python/object:os.system x\nsteps: {a: {tool: t}}\n", "flow.yaml:1: name: 'tag:yaml.org,2002:python"),
         ("name: x\nsteps: {a: {workflow: none.yaml}}\n", "none.yaml: it cannot be read: No such file or directory"),
         ("name: x\nsteps: {a: {workflow: flow.yaml}}\n", "flow.yaml:2: step 'a': workflow: 'flow.yaml' leads back"),
         (
-            "name: x\nsteps: {a: {approval: ok?, for_each: [1]}}\n",
+            "name: x\nsteps: {a: {approval: ok, for_each: [1]}}\n",
             "flow.yaml:2: step 'a': a person is not asked in a loop",
         ),
         ("name: x\nsteps: {a: {tool: t, choices: [a]}}\n", "flow.yaml:2: step 'a': 'choices' belongs to 'expert'"),

@@ -213,7 +213,9 @@ async def test_a_template_that_cannot_be_filled_in_fails_its_step(tmp_path: Path
         name: costly
         inputs: {properties: {text: {type: string}}}
         steps:
-          costly: {expert: general, prompt: "{% for i in range(1000) %}{% for j in range(1000) %}x{% endfor %}{% endfor %}"}
+          costly:
+            expert: general
+            prompt: "{% for i in range(1000) %}{% for j in range(1000) %}x{% endfor %}{% endfor %}"
           fine: {expert: general, prompt: hello}
         """,
     )
@@ -238,6 +240,6 @@ async def test_a_policy_that_fails_the_run_ends_it(tmp_path: Path) -> None:
 
 
 async def test_a_choice_holds_the_expert_to_the_list(tmp_path: Path) -> None:
-    flow = workflow(tmp_path, "name: choice\nsteps:\n  mood: {expert: general, prompt: how?, choices: [good, bad]}\n")
-    outcome = await run(flow, client=PromptedExperts({"how?": "good"}))
+    flow = workflow(tmp_path, "name: choice\nsteps:\n  mood: {expert: general, prompt: how, choices: [good, bad]}\n")
+    outcome = await run(flow, client=PromptedExperts({"how": "good"}))
     assert outcome.answer.answer == "good"

@@ -71,13 +71,16 @@ class PromptedExperts:
         self.max_open = max(self.max_open, self.num_open)
         try:
             await asyncio.sleep(self.seconds)
-            text = self.answers.get(prompt.task, f"said: {prompt.task}")
+            text = self.said_to(prompt.task)
             if text == "fail":
                 raise GenerationError(expert, "it was told to fail")
             assert constraint is None or text in constraint.value
             yield Generated(text, (1,), (0.0,), "stop", 9, 1)
         finally:
             self.num_open -= 1
+
+    def said_to(self, prompt: str) -> str:
+        return self.answers.get(prompt, f"said: {prompt}")
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         return [0.0 for _ in candidates]
