@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from graphs.tools.calculator import Calculator
 from graphs.tools.passage_index import PassageIndex
 from graphs.tools.search import SearchTool
-from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
 from graphs.workflows.python_file import read_workflow_file
 from orchestrator.demo.database import make_database, query_one
@@ -22,7 +22,10 @@ from tests.graphs.workflows.written import PromptedExperts, run, statuses
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MAILS: dict[str, Any] = json.loads((EXAMPLES / "mails.json").read_text(encoding="utf-8"))
-NOTES = {"warranty.md": "The warranty of a bicycle lasts 30 months.", "shop.txt": "The shop opens at 9 o'clock on Mondays."}
+NOTES = {
+    "warranty.md": "The warranty of a bicycle lasts 30 months.",
+    "shop.txt": "The shop opens at 9 o'clock on Mondays.",
+}
 QUESTIONS = ["How long is the warranty of a bicycle?", "When does the shop open on Mondays?"]
 
 
@@ -86,7 +89,11 @@ def test_with_the_real_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     async def answered() -> list[Run]:
         async with Service.open(settings, open_engine) as service:
-            asked = [("triage.yaml", MAILS), ("nightly_report.yaml", {}), ("document_questions.py", {"questions": QUESTIONS})]
+            asked = [
+                ("triage.yaml", MAILS),
+                ("nightly_report.yaml", {}),
+                ("document_questions.py", {"questions": QUESTIONS}),
+            ]
             runs: list[Run] = []
             for name, inputs in asked:
                 definition = read_workflow_file(EXAMPLES / name).model_dump(mode="json", exclude_unset=True)

@@ -70,9 +70,9 @@ class WorkflowStep(_Frozen):
         if len(found) != 1:
             has = "both " + " and ".join(found) if found else "none of them"
             raise ValueError(f"a step is exactly one of {', '.join(KINDS)}, and this has {has}; keep one")
-        kind, given = found[0], self.model_fields_set
+        kind = found[0]
         for other, fields in _FIELDS_OF.items():
-            if other != kind and (foreign := [name for name in fields if name in given]):
+            if other != kind and (foreign := [name for name in fields if getattr(self, name)]):
                 raise ValueError(f"{foreign[0]!r} belongs to {other!r}, and this is {kind!r}; take it out")
         if kind == "expert" and self.prompt is None:
             raise ValueError("an expert is asked something; add a 'prompt'")

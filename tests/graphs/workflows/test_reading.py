@@ -95,8 +95,8 @@ def test_faults_of_a_sub_workflow_name_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "sub.yaml").write_text("name: sub\nsteps:\n  inner: {expert: general}\n")
     found = faults(tmp_path, "name: x\nsteps:\n  outer: {workflow: sub.yaml}\n  other: {tool: t, promt: p}\n")
     assert [one.split("; ")[0] for one in found] == [
-        "sub.yaml:3: step 'inner': an expert is asked something",
         "flow.yaml:4: step 'other': promt: unknown field",
+        "sub.yaml:3: step 'inner': an expert is asked something",
     ]
 
 
