@@ -91,11 +91,11 @@ class WorkflowStepRunner:
     async def _each(self, step: Step, definition: WorkflowStep, values: Mapping[str, Any]) -> StepResult:
         """The step for each item of its list, some at a time."""
         items = self._items(definition, values)
-        loops = [{"index": k + 1, "index0": k, "length": len(items)} for k in range(len(items))]
-        works = [
-            work_of(definition, {**values, "item": item, "loop": loop}, self.renderer)
-            for item, loop in zip(items, loops, strict=True)
-        ]
+        works: list[Work] = []
+        for k, item in enumerate(items):
+            loop = {"index": k + 1, "index0": k, "length": len(items)}
+            works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+            await asyncio.sleep(0)  # templates may be slow, and other runs wait
         room = asyncio.Semaphore(definition.concurrency)
 
         async def part(k: int, work: Work) -> StepResult:
