@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph.state import CompiledStateGraph
 
 from graphs.budget import Meter, MeteredClient
 from graphs.compile import compile_plan
@@ -14,7 +15,7 @@ from graphs.limits import Limits
 from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.rounds import RoundsState, Saving
 from graphs.run import RunOutcome, outcome_of
-from graphs.state import Results
+from graphs.state import Results, RunState
 from graphs.workflows.definition import Workflow
 from graphs.workflows.inputs import checked_inputs
 from graphs.workflows.output import Output, output_of
@@ -53,17 +54,18 @@ async def run_workflow(
 
     async with Dispatcher(planned.plan, runner.run, sink, memo=memo) as dispatcher:
         graph = compile_plan(planned.plan, dispatcher.result_of, join, checkpointer=checkpointer)
-        given: Any = {"results": {}, "answer": None}
-        if checkpointer is None:
-            found = await graph.ainvoke(given)
-        else:
-            found = await graph.ainvoke(given, Saving(checkpointer, run_id).config, durability="async")
+        found = await _invoke(graph, Saving(checkpointer, run_id) if checkpointer else None)
     state = RoundsState(planned=(planned,), results=found["results"], answer=found["answer"])
     outcome = outcome_of(state, time.perf_counter() - started)
     if stopped := dispatcher.stopped:
         return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason})
     fault = outcome.answer.reason
     return outcome.model_copy(update={"status": "error" if fault else "success", "reason": fault})
+
+
+async def _invoke(graph: CompiledStateGraph[RunState, Any, Any, Any], saving: Saving | None) -> dict[str, Any]:
+    given: Any = {"results": {}, "answer": None}
+    return await (graph.ainvoke(given, saving.config, durability="async") if saving else graph.ainvoke(given))
 
 
 def _answered(output: Output, results: Results) -> Answered:
