@@ -14,10 +14,10 @@ def is_asked(step: Step, results: Results) -> bool:
 
 
 def question_of(step: Step, results: Results, key: StepKey) -> AnswerWanted:
-    """The question of one execution of the step, references filled in."""
+    """The question of one execution of the step, results filled in however long they are."""
     asked = step.question or PersonQuestion()
     return AnswerWanted(
-        step=step.id, round=key.round, digest=key.digest, text=filled_text(step, results), question=asked
+        step=step.id, round=key.round, digest=key.digest, text=filled_text(step, results, is_whole=True), question=asked
     )
 
 

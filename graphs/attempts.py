@@ -48,7 +48,7 @@ class Attempts:
                     found = found.model_copy(update={"error": f"{failed.error}; {GENERAL} instead: {found.error}"})
             case _:
                 return failed
-        return _with_tokens(found, [failed, found])
+        return with_tokens(found, [failed, found])
 
     async def _persist(self, expert: str, sampling: Sampling = GREEDY, sample: int = 0) -> StepResult:
         """Try until there is a result, or the policy has enough of it."""
@@ -56,7 +56,7 @@ class Attempts:
         while retry and len(tried) < retry.max_attempts and tried[-1].error_kind in retry.on:
             await asyncio.sleep(retry.delay(len(tried), self.chance()))
             tried.append(await self._once(expert, sampling, sample))
-        return _with_tokens(tried[-1], tried)
+        return with_tokens(tried[-1], tried)
 
     async def _once(self, expert: str, sampling: Sampling, sample: int) -> StepResult:
         scope = asyncio.timeout(self.policy.timeout)
@@ -81,7 +81,7 @@ class Attempts:
             # a fault of one sample ends the others
             raise failures.exceptions[0] from None
         results = [task.result() for task in tasks]
-        return _with_tokens(decided(quorum, results), results)
+        return with_tokens(decided(quorum, results), results)
 
 
 def decided(quorum: Quorum, results: Sequence[StepResult]) -> StepResult:
@@ -109,7 +109,8 @@ def _sampling(quorum: Quorum, sample: int, num_experts: int) -> Sampling:
     return GREEDY if sample < num_experts else Sampling(quorum.temperature, seed=sample)
 
 
-def _with_tokens(result: StepResult, spent: Sequence[StepResult]) -> StepResult:
+def with_tokens(result: StepResult, spent: Sequence[StepResult]) -> StepResult:
+    """The result with the tokens of all that were needed for it."""
     num_prompt_tokens = sum(one.num_prompt_tokens for one in spent)
     num_output_tokens = sum(one.num_output_tokens for one in spent)
     return result.model_copy(update={"num_prompt_tokens": num_prompt_tokens, "num_output_tokens": num_output_tokens})

@@ -43,7 +43,8 @@ _Find = Callable[[], Awaitable[StepResult | None]]
 
 def step_key(step: Step, results: Results) -> StepKey:
     """Which execution of a step this is: its text, its expert, and what it is given."""
-    inputs = [(k, results[k].status, results[k].result) for k in step.depends_on]
+    needed = [results[k] for k in step.depends_on]
+    inputs = [(one.id, one.status, one.result, one.data, one.error) for one in needed]
     given = json.dumps([step.text, step.expert, inputs])
     return StepKey(step.id, hashlib.sha256(given.encode()).hexdigest(), step.round)
 

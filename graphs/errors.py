@@ -3,6 +3,8 @@
 GraphError
 ├── TaskError            the task is empty, too long or no text
 ├── InvalidPlan          a plan breaks the rules; every fault is named
+├── InvalidWorkflow      a workflow breaks the rules; every fault is named, with its file, line and step
+├── InvalidInputs        a workflow's inputs do not fit its schema
 ├── ResultConflictError  a step's result was written twice, differently
 ├── DatabaseError        a configured database cannot be opened
 ├── RunStopped           the run ends early, with what is done
@@ -10,6 +12,7 @@ GraphError
 │   └── StepRequired     a step whose policy is to fail the run has failed
 └── StepFailed           a step has no result; the steps that do not need it go on
     ├── GenerationError  an expert could not answer
+    ├── RenderError      a workflow's template could not be filled in
     └── ToolError        a tool could not compute what the expert wrote
 """
 
@@ -19,6 +22,9 @@ from typing import ClassVar, Literal
 
 from graphs.events import StepResult
 from graphs.policies import ErrorKind
+from graphs.workflows.fault import Fault
+
+_SHOWN_CHARS = 80
 
 
 class GraphError(Exception):
@@ -34,6 +40,22 @@ class InvalidPlan(GraphError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("the plan is not valid: " + "; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class InvalidWorkflow(GraphError):
+    """A workflow breaks the rules."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("the workflow is not valid:\n" + "\n".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
+class InvalidInputs(GraphError):
+    """A workflow's inputs do not fit its schema."""
+
+    def __init__(self, workflow: str, faults: Sequence[str]) -> None:
+        super().__init__(f"the inputs do not fit workflow {workflow!r}: {'; '.join(faults)}; correct them")
         self.faults = tuple(faults)
 
 
@@ -101,6 +123,15 @@ class GenerationError(StepFailed):
     def __init__(self, expert: str, reason: str) -> None:
         super().__init__(f"expert {expert!r}: {reason}")
         self.expert = expert
+
+
+class RenderError(StepFailed):
+    """A workflow's template could not be filled in."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        shown = source if len(source) <= _SHOWN_CHARS else source[: _SHOWN_CHARS - 1] + "…"
+        super().__init__(f"the template {shown!r}: {reason}; correct it, or give what it uses a default")
+        self.source = source
 
 
 class ToolError(StepFailed):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from graphs.person import PersonQuestion
 from graphs.plan import Plan, Step
@@ -125,6 +125,8 @@ class StepResult(BaseModel):
     id: int
     status: Literal["success", "error", "skipped"]
     result: str = ""
+    data: JsonValue = None
+    """What else a workflow's step found: the rows of a query, the items of a loop."""
     token_ids: tuple[int, ...] | None = None
     call: str | None = None
     """What was handed to the tool, if there is one."""
@@ -163,6 +165,16 @@ class StepFinished(_Event):
     result: StepResult
 
 
+class PartFinished(_Event):
+    """An item of a loop, or a step of a sub-workflow, ended; its step goes on."""
+
+    type: Literal["part_finished"] = "part_finished"
+    step: int
+    part: str
+    """Such as `[3]`, `draft` or `[3].draft`."""
+    result: StepResult
+
+
 class AnswerToken(_Event):
     """Text of the answer while it is being written."""
 
@@ -171,11 +183,14 @@ class AnswerToken(_Event):
 
 
 class Answered(_Event):
-    """The final answer. `source`: the joiner wrote it, it was assembled, or it is the only step's result."""
+    """The final answer.
+
+    `source`: the joiner wrote it, it was assembled, it is the only step's result or a workflow's output.
+    """
 
     type: Literal["answered"] = "answered"
     answer: str
-    source: Literal["joiner", "assembled", "step"]
+    source: Literal["joiner", "assembled", "step", "output"]
     reason: str = ""
     """Why it was assembled."""
     failed: tuple[int, ...] = ()
@@ -199,6 +214,7 @@ GraphEvent = Annotated[
     | ToolCalled
     | AnswerWanted
     | StepFinished
+    | PartFinished
     | AnswerToken
     | Answered,
     Field(discriminator="type"),

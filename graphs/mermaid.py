@@ -50,7 +50,8 @@ def _flowchart(plan: Plan, found: Mapping[int, list[str]], answer: str) -> str:
 
 
 def _node(step: Step, found: list[str]) -> str:
-    label = "<br/>".join([f"{step.id} · {escaped(step.expert)}", escaped(_shortened(step.text)), *found])
+    name = f"{step.name} · " if step.name else ""
+    label = "<br/>".join([escaped(f"{step.id} · {name}{step.expert}"), escaped(_shortened(step.text)), *found])
     return f'    s{step.id}["{label}"]'
 
 

@@ -37,10 +37,16 @@ class Step(BaseModel):
     """How a step for a person is put."""
     round: int = Field(default=1, ge=1)
     """Of planning, in which it was written."""
+    name: str | None = None
+    """Of a workflow's step, whose text is a template without `#k`; who answers is not always an expert."""
+    choices: tuple[str, ...] = ()
+    """If there are any, the answer is one of them."""
 
     @property
     def references(self) -> tuple[int, ...]:
         """The steps that the text refers to, ascending."""
+        if self.name is not None:
+            return ()
         return tuple(sorted({int(k) for k in REFERENCE.findall(self.text)}))
 
     @property

@@ -109,7 +109,7 @@ async def run_task(
         saving = None if checkpointer is None else Saving(checkpointer, run_id)
         rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, tuple(turns))
         state = await rounds.run(planned)
-    outcome = _outcome(state, speculation.dropped, time.perf_counter() - started)
+    outcome = outcome_of(state, time.perf_counter() - started, speculation.dropped)
     if rounds.wanted:
         return outcome.model_copy(update={"status": "interrupted", "wanted": rounds.wanted, "spent": meter.spent})
     stopped = rounds.stopped or meter.exhausted
@@ -141,7 +141,8 @@ def _given(plan: Plan, client: ExpertClient) -> Planned:
     return Planned(plan=plan, source="given")
 
 
-def _outcome(state: RoundsState, dropped: Sequence[SpeculationDropped], seconds: float) -> RunOutcome:
+def outcome_of(state: RoundsState, seconds: float, dropped: Sequence[SpeculationDropped] = ()) -> RunOutcome:
+    """A run that came to its answer, as a success if a sink of its plan has a result."""
     last, answer = state["planned"][-1], state["answer"] or Answered(answer="", source="assembled")
     results = tuple(state["results"].values())
     parts = (*state["planned"], *dropped, *results, answer)

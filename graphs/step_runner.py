@@ -14,7 +14,7 @@ from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
-from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
+from graphs.protocols import GREEDY, Constraint, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
 from graphs.turn import Turn, said
 
@@ -27,15 +27,15 @@ MIN_CONFIDENCE = 0.5
 """Below it a result is shown as unverified. Answers in sentences are seldom above 0.9, labels seldom below 0.6."""
 
 
-def filled_text(step: Step, results: Results) -> str:
-    """The step's text with short one-line results in place of their `#k`; longer ones stay references."""
+def filled_text(step: Step, results: Results, *, is_whole: bool = False) -> str:
+    """The step's text with results in place of their `#k`; long ones stay references unless the text is to be whole."""
 
     def result_of(reference: str, step_id: int) -> str:
         result = results.get(step_id)
         if result is None or result.status != "success":
             return reference
         is_short = len(result.result) <= MAX_INLINE_CHARS and "\n" not in result.result
-        return result.result if is_short else reference
+        return result.result if is_short or is_whole else reference
 
     return REFERENCE.sub(lambda match: result_of(match[0], int(match[1])), step.text)
 
@@ -94,7 +94,7 @@ class StepRunner:
         else:
             if not self._is_early:
                 self._meter.start_step()
-            attempts = Attempts(step.id, policy, partial(self._attempt, step, results))
+            attempts = Attempts(step.id, policy, partial(self.attempt, step, results))
             async with self._meter.in_time():
                 result = await attempts.answer(step.expert)
         result = result.model_copy(update={"seconds": time.perf_counter() - started})
@@ -105,9 +105,10 @@ class StepRunner:
             raise StepRequired(result)
         return result
 
-    async def _attempt(
+    async def attempt(
         self, step: Step, results: Results, expert: str, sampling: Sampling = GREEDY, sample: int = 0
     ) -> StepResult:
+        """One attempt at a step by an expert, without its policy. Raises BudgetExhausted."""
         generation: Generation | None = None
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
@@ -179,7 +180,9 @@ class StepRunner:
     async def _generate(self, asked: _Asked, sampling: Sampling = GREEDY) -> Generation:
         step, profile = asked.step, asked.profile
         await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
-        constraint = await asyncio.to_thread(asked.tool.constraint, asked.text) if asked.tool else None
+        constraint = Constraint("choice", list(step.choices)) if step.choices else None
+        if asked.tool:
+            constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
 
         async def show(text: str) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from experts.errors import ExpertError, UnknownExpert
-from graphs.errors import GraphError, InvalidPlan, TaskError
+from graphs.errors import GraphError, InvalidInputs, InvalidPlan, InvalidWorkflow, TaskError
 from orchestrator.errors import ServiceError
 from orchestrator.run import RunError
 
@@ -27,7 +27,7 @@ def http_status_of(error: BaseException) -> int:
     """The HTTP status that fits an error."""
     if isinstance(error, ServiceError):
         return error.status
-    if isinstance(error, TaskError | InvalidPlan):
+    if isinstance(error, TaskError | InvalidPlan | InvalidWorkflow | InvalidInputs):
         return 422
     if isinstance(error, UnknownExpert):
         return 404

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 from graphs.budget import Budget
 from orchestrator.answer_store import AnswerStore
@@ -56,6 +56,18 @@ class RemoteService:
         body = {"task": task, "plan": plan, "limits": spending, "mode": mode, **scheduling.model_dump(mode="json")}
         path = "/api/runs" if thread_id is None else f"/api/threads/{thread_id}/runs"
         return Run.model_validate(await self._client.request("POST", path, body))
+
+    async def submit_workflow(
+        self,
+        workflow: object,
+        inputs: Mapping[str, Any],
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+    ) -> Run:
+        """Start a run of a workflow. Raises RunRefusedError, ServeUnreachableError."""
+        spending = limits.model_dump() if limits else None
+        body = {"workflow": workflow, "inputs": inputs, "limits": spending, **scheduling.model_dump(mode="json")}
+        return Run.model_validate(await self._client.request("POST", "/api/runs", body))
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from another one. Raises RunRefusedError, ServeUnreachableError."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from graphs.budget import NOTHING, Budget, Spent
 from graphs.events import StepResult
 from graphs.plan import Plan
 from graphs.turn import Turn
+from graphs.workflows.definition import Workflow
 from orchestrator.question import Question
 from orchestrator.webhook import Webhook
 
@@ -152,6 +153,10 @@ class Run(_Record):
     """What it may spend."""
     spent: Spent = NOTHING
     """What it had spent when it was interrupted last."""
+    workflow: Workflow | None = None
+    """What it runs instead of a plan, as it was when the run was asked for."""
+    inputs: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """Of the workflow."""
     plan: Plan | None = None
     steps: Mapping[int, StepResult] = Field(default_factory=dict[int, StepResult])
     questions: Mapping[int, Question] = Field(default_factory=dict[int, Question])

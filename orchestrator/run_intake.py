@@ -5,12 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from graphs.budget import Budget
-from graphs.errors import InvalidPlan
+from graphs.errors import InvalidPlan, InvalidWorkflow
 from graphs.person import PERSON
 from graphs.plan import Plan
-from graphs.protocols import PLANNER, ExpertClient
+from graphs.protocols import PLANNER, ExpertClient, Tool
 from graphs.run import check_task
 from graphs.validation import parse_plan, unknown_experts
+from graphs.workflows.checking import name_problems
+from graphs.workflows.definition import Workflow
+from graphs.workflows.fault import fault_of
+from graphs.workflows.inputs import checked_inputs
 from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RunRefusedError, ServiceStoppingError
 from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
@@ -21,6 +25,7 @@ from orchestrator.thread_errors import ThreadBusyError, ThreadNotFoundError
 from orchestrator.thread_store import ThreadStore
 from orchestrator.webhook import Webhook
 from orchestrator.worker import Worker
+from orchestrator.workflow_catalog import WorkflowCatalog
 
 
 class RunIntake:
@@ -35,9 +40,12 @@ class RunIntake:
         worker: Worker,
         threads: ThreadStore,
         *,
+        workflows: WorkflowCatalog,
+        tools: Mapping[str, Tool],
         is_private: bool,
     ) -> None:
         self._settings, self._experts = settings, experts
+        self._workflows, self._tools = workflows, tools
         self._runs, self._queue, self._worker = runs, queue, worker
         self._threads = threads
         self._is_private = is_private
@@ -97,6 +105,41 @@ class RunIntake:
             mode=mode,
         )
 
+    async def submit_workflow(
+        self,
+        workflow: object,
+        inputs: Mapping[str, Any],
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+        webhook: Webhook | None = None,
+    ) -> Run:
+        """Start a run of a workflow, named or as decoded JSON. It keeps the definition as it is now.
+
+        Raises RunRefusedError, InvalidWorkflow, InvalidInputs, ServiceStoppingError.
+        """
+        return await self._accept(self.checked_workflow(workflow, inputs, limits, webhook), scheduling)
+
+    def checked_workflow(
+        self,
+        workflow: object,
+        inputs: Mapping[str, Any],
+        limits: Budget | None = None,
+        webhook: Webhook | None = None,
+    ) -> Run:
+        """The run that `submit_workflow` would start. Raises what it raises, but for ServiceStoppingError."""
+        if webhook is not None:
+            self._settings.check_webhook(webhook)
+        parsed = self._workflows.parsed(workflow)
+        self._check_workflow(parsed)
+        given, allowed = checked_inputs(parsed, inputs), self._settings.limits
+        return self._new_run(
+            task=parsed.description or parsed.name,
+            workflow=parsed,
+            inputs=given,
+            limits=allowed.capped(limits) if limits else allowed,
+            webhook=webhook,
+        )
+
     async def resume(self, run_id: str) -> Run:
         """A new run that keeps what an ended one has finished, and does the rest.
 
@@ -111,6 +154,8 @@ class RunIntake:
         Raises RunNotFoundError, RunNotResumableError, RunRefusedError, InvalidPlan, ServiceStoppingError.
         """
         run = await self._runs.get(run_id)
+        if run.workflow and set(edits) - {"result"}:
+            raise RunRefusedError("only the result of a workflow's step can be set", "set its result, or edit the file")
         try:
             continuation = forked(run, await self._runs.memo(run_id), step, edits)
         except ValueError as error:
@@ -124,10 +169,14 @@ class RunIntake:
 
     async def _continue(self, earlier: Run, continuation: Continuation) -> Run:
         plan = continuation.plan
-        if plan and (faults := unknown_experts(plan.steps, self._expert_names)):
+        if earlier.workflow:
+            self._check_workflow(earlier.workflow)
+        elif plan and (faults := unknown_experts(plan.steps, self._expert_names)):
             raise InvalidPlan(faults)
         run = self._new_run(
             task=earlier.task,
+            workflow=earlier.workflow,
+            inputs=earlier.inputs,
             plan=plan,
             is_plan_given=earlier.is_plan_given,
             limits=earlier.limits,
@@ -190,6 +239,13 @@ class RunIntake:
             await self._threads.withdraw(run)
         await self._runs.drop(run.id)
 
+    def _check_workflow(self, workflow: Workflow) -> None:
+        if problems := list(name_problems(workflow, self._expert_names, self._tools)):
+            raise InvalidWorkflow([fault_of(problem, workflow.name) for problem in problems])
+        if workflow.num_steps > self._settings.max_steps:
+            reason = f"the workflow has {workflow.num_steps} steps; at most {self._settings.max_steps} are allowed"
+            raise RunRefusedError(reason, "shorten it, or raise CCOE_MAX_STEPS")
+
     def _parse(self, plan: object) -> Plan:
         parsed = parse_plan(plan, self._expert_names)
         if len(parsed.steps) > self._settings.max_steps:
@@ -201,8 +257,9 @@ class RunIntake:
 def _repeated(run: Run, earlier: Run) -> Run:
     """The run that the same request has made. Raises RunRefusedError if it was another request."""
     is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
-    if (earlier.task, earlier.thread_id) != (run.task, run.thread_id) or not is_same_plan:
-        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan or thread"
+    is_same = all(getattr(earlier, name) == getattr(run, name) for name in ("task", "thread_id", "workflow", "inputs"))
+    if not (is_same and is_same_plan):
+        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan, workflow or thread"
         raise RunRefusedError(reason, "send a new key with a new request")
     return earlier
 

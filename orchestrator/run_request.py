@@ -2,17 +2,23 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from graphs.budget import Budget
 from orchestrator.run import Mode, Scheduling
 from orchestrator.webhook import Webhook
 
 
 class RunRequest(Scheduling):
-    """A task, a ready plan, or a plan for a task; and when it is to be executed."""
+    """A task, a ready plan, a plan for a task, or a workflow; and when it is to be executed."""
 
     task: str | None = None
     plan: Any = None
     """A list of steps {id, text, expert}, or an object with `steps`."""
+    workflow: Any = None
+    """A definition, or the name of a registered one."""
+    inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Of the workflow."""
     limits: Budget | None = None
     """What the run may spend."""
     mode: Mode = Mode.AUTO

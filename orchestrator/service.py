@@ -3,42 +3,33 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.events import EventSink, Planned
-from graphs.limits import Limits
-from graphs.planning import Planning
 from graphs.protocols import Tool
-from graphs.run import RunOutcome, check_task, run_task
+from graphs.run import check_task
 from graphs.state import STATE_CLASSES
-from graphs.turn import Turn
 from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
-from orchestrator.chat_completions import ChatCompletions
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
-from orchestrator.claimed_run import ClaimedRun
 from orchestrator.delivery_store import DeliveryStore
-from orchestrator.direct_path import plan_directly
-from orchestrator.errors import RedisUnavailableError
+from orchestrator.errors import RedisUnavailableError, RunRefusedError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
 from orchestrator.expert_audit import ExpertAudit
 from orchestrator.expert_host import ExpertHost, OpenExperts
 from orchestrator.expert_lifecycle import ExpertLifecycle
 from orchestrator.gate_answer import GateAnswer
-from orchestrator.gate_prior import GatePrior
 from orchestrator.heartbeat import Heartbeat
 from orchestrator.keys import Keys
-from orchestrator.plan_memo import RedisPlanMemo
-from orchestrator.prefetching import prefetching
+from orchestrator.performance import Performance
 from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
 from orchestrator.run_intake import RunIntake
@@ -48,13 +39,13 @@ from orchestrator.run_store import RunStore
 from orchestrator.schedule_store import ScheduleStore
 from orchestrator.scheduler import Scheduler
 from orchestrator.settings import Settings
-from orchestrator.step_memo import RedisStepMemo
 from orchestrator.thread_store import ThreadStore
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
 from orchestrator.webhook import Webhook
 from orchestrator.webhook_sender import WebhookSender
 from orchestrator.worker import Worker
+from orchestrator.workflow_catalog import WorkflowCatalog
 
 _MAX_SCHEDULES_AT_ONCE = 4
 _MAX_DELIVERIES_AT_ONCE = 16
@@ -109,19 +100,27 @@ class Service:
             settings.retention.recent,
             self.deliveries.announce,
         )
-        self._planning = Planning(GatePrior(experts), ChatCompletions.of(settings))
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         self._worker = Worker(
             self.runs,
             self._queue,
             self._heartbeat,
-            self._perform,
+            Performance(settings, experts, tools, self.threads, self.checkpointer).perform,
             settings.max_concurrent_runs,
             self.threads.settle,
         )
+        self.workflows = WorkflowCatalog(settings.workflows)
         self._intake = RunIntake(
-            settings, experts, self.runs, self._queue, self._worker, self.threads, is_private=is_private
+            settings,
+            experts,
+            self.runs,
+            self._queue,
+            self._worker,
+            self.threads,
+            workflows=self.workflows,
+            tools=tools,
+            is_private=is_private,
         )
 
     @classmethod
@@ -177,7 +176,12 @@ class Service:
         return await self._intake.submit(task, plan, scheduling, limits, webhook, thread_id=thread_id, mode=mode)
 
     async def start(self, request: RunRequest, thread_id: str | None = None) -> Run:
-        """Start the run that is asked for, in a thread if one is named; see RunIntake.submit."""
+        """Start the run that is asked for, in a thread if one is named; see RunIntake.submit and submit_workflow."""
+        _check_one_kind(request, thread_id)
+        if request.workflow is not None:
+            return await self._intake.submit_workflow(
+                request.workflow, request.inputs, request, request.limits, request.webhook
+            )
         return await self.submit(
             request.task,
             request.plan,
@@ -190,11 +194,25 @@ class Service:
 
     def check(self, request: RunRequest) -> None:
         """Raises what `start` would raise now, but for ServiceStoppingError."""
+        _check_one_kind(request)
+        if request.workflow is not None:
+            self._intake.checked_workflow(request.workflow, request.inputs, request.limits, request.webhook)
+            return
         self._intake.checked(request.task, request.plan, request.limits, request.webhook, mode=request.mode)
 
     async def run_schedule(self, schedule_id: str) -> Run:
         """Start a run of a schedule now; see Scheduler.run_now."""
         return await self._scheduler.run_now(schedule_id)
+
+    async def submit_workflow(
+        self,
+        workflow: object,
+        inputs: Mapping[str, Any],
+        scheduling: Scheduling = AT_ONCE,
+        limits: Budget | None = None,
+    ) -> Run:
+        """Start a run of a workflow; see RunIntake.submit_workflow."""
+        return await self._intake.submit_workflow(workflow, inputs, scheduling, limits)
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from an ended one; see RunIntake.resume."""
@@ -240,44 +258,19 @@ class Service:
         """Hand the runs of this process back to the queue, because it ends."""
         await self._worker.close()
 
-    async def _perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
-        run = claimed.run
-        limits = Limits(
-            max_task_chars=self._settings.max_task_chars,
-            max_steps=self._settings.max_steps,
-            max_rounds=self._settings.max_rounds,
-            speculate=self._settings.speculate,
-            budget=run.limits,
-            policy=self._settings.step_policy,
-        )
-        if run.fence > 1:
-            # LangGraph would go on where the graph stood, and the recorder not hear of what the memo has
-            await self.checkpointer.adelete_thread(run.id)
-        turns = await self.threads.pin(claimed)
-        plan = claimed.planned or run.plan or await self._direct_plan(run, turns)
-        async with prefetching(sink, self.experts) as sink:
-            return await run_task(
-                run.task,
-                client=self.experts,
-                tools=self._tools,
-                sink=sink,
-                plan=plan,
-                limits=limits,
-                memo=RedisStepMemo(claimed),
-                plan_memo=RedisPlanMemo(claimed),
-                checkpointer=self.checkpointer,
-                run_id=run.id,
-                spent=run.spent,
-                planning=self._planning,
-                turns=turns,
-            )
-
-    async def _direct_plan(self, run: Run, turns: Sequence[Turn]) -> Planned | None:
-        is_off = run.mode is Mode.AUTO and self._settings.direct == "off"
-        return await plan_directly(run.task, turns, Mode.PLAN if is_off else run.mode, self.experts, self._tools)
-
     async def _leave(self) -> None:
         try:
             await self._queue.leave()
         except RedisUnavailableError as error:
             _LOG.warning("%s", error)
+
+
+def _check_one_kind(request: RunRequest, thread_id: str | None = None) -> None:
+    if request.workflow is None:
+        return
+    if request.task is not None or request.plan is not None:
+        raise RunRefusedError("there is a workflow beside a task or a plan", "send one of them")
+    if thread_id is not None or request.mode is not Mode.AUTO:
+        raise RunRefusedError(
+            "a workflow is no turn of a thread, and no planner is asked", "send it to /api/runs alone"
+        )

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     planner_key: SecretStr | None = None
     tools: Path | None = None
     """The tools file: databases, MCP servers, hosts, what programs may use."""
+    workflows: Path | None = None
+    """The directory of the workflows that runs may name."""
     data: Path | None = None
     """The directory of the training data."""
     tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,64}$")

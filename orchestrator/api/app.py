@@ -3,7 +3,7 @@
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from orchestrator.api import experts, gate, health, runs, schedules, threads, tools, webhooks
+from orchestrator.api import experts, gate, health, runs, schedules, threads, tools, webhooks, workflows
 from orchestrator.api.authorization import Authorization
 from orchestrator.api.error_body import add_error_bodies
 from orchestrator.auth import Auth
@@ -25,6 +25,7 @@ def create_app(service: Service, auth: Auth) -> FastAPI:
     app.include_router(threads.router)
     app.include_router(experts.router)
     app.include_router(tools.router)
+    app.include_router(workflows.router)
     app.include_router(gate.router)
     app.include_router(health.router)
     add_error_bodies(app)

@@ -41,7 +41,7 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Answer one task and show how."""
-    settings = _settings(database or [])
+    settings = settings_with(database or [])
     given = _read_plan(plan) if plan else None
     scheduling = Scheduling(idempotency_key=idempotency_key)
     limits = Budget(seconds=max_seconds, tokens=max_tokens, steps=max_steps, tool_calls=max_tool_calls)
@@ -53,7 +53,8 @@ def ask(
     answer(begin, opening, as_json=as_json)
 
 
-def _settings(databases: list[str]) -> Settings:
+def settings_with(databases: list[str]) -> Settings:
+    """The settings, with databases that the command names as NAME=PATH."""
     if not databases:
         return read_settings()
     named: dict[str, str] = {}

@@ -13,6 +13,7 @@ from graphs.events import (
     Answered,
     AnswerToken,
     AnswerWanted,
+    PartFinished,
     Planned,
     PlanToken,
     StepFinished,
@@ -50,6 +51,7 @@ class RunView:
     written: dict[int, str] = field(default_factory=dict[int, str])
     wanted: dict[int, AnswerWanted] = field(default_factory=dict[int, AnswerWanted])
     called: dict[int, ToolCalled] = field(default_factory=dict[int, ToolCalled])
+    parts: dict[int, list[PartFinished]] = field(default_factory=dict[int, list[PartFinished]])
     results: dict[int, StepResult] = field(default_factory=dict[int, StepResult])
     answer: str = ""
     answered: Answered | None = None
@@ -75,6 +77,8 @@ class RunView:
                 self.wanted[event.step] = event
             case ToolCalled():
                 self.called[event.step] = event
+            case PartFinished():
+                self.parts.setdefault(event.step, []).append(event)
             case StepFinished():
                 self.results[event.result.id] = event.result
             case AnswerToken():
@@ -113,6 +117,8 @@ class RunView:
             branch.add(Text(printable(self.written[step.id]), style="dim"))
         if result is None and step.id in self.wanted and self.finished is None:
             branch.add(Text("waits for a person", style="magenta"))
+        for part in self.parts.get(step.id, ()):
+            branch.add(Text(f"{part.part} {result_line(part.result)}", style=_STYLES[part.result.status]))
         if result is not None:
             branch.add(Text(result_line(result), style=_STYLES[result.status]))
 
@@ -120,7 +126,8 @@ class RunView:
 def step_line(step: Step, asked: StepStarted | AnswerWanted | None) -> str:
     """`#2 math 0.93  text`: the score is the planner's, the text has short results filled in."""
     score = f" {step.scores[step.expert]:.2f}" if step.expert in step.scores else ""
-    return f"#{step.id} {step.expert}{score}  {printable(asked.text if asked else step.text)}"
+    name = f"{step.name} · " if step.name else ""
+    return f"#{step.id} {name}{step.expert}{score}  {printable(asked.text if asked else step.text).strip()}"
 
 
 def result_line(result: StepResult) -> str:
@@ -188,6 +195,8 @@ def plain_lines(view: RunView, event: TraceEvent) -> list[str]:
             return [step_line(view.plan.steps[event.step - 1], event)]
         case ToolCalled():
             return [f"#{event.step} {event.tool}: {printable(event.call)}"]
+        case PartFinished():
+            return [f"#{event.step} {event.part} {result_line(event.result)}"]
         case StepFinished():
             return [f"#{event.result.id} {result_line(event.result)}"]
         case Answered():

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from experts.errors import DatasetError
-from graphs.errors import InvalidPlan, TaskError
+from graphs.errors import InvalidInputs, InvalidPlan, InvalidWorkflow, TaskError
 from orchestrator.answer_errors import AnswerRefusedError
 from orchestrator.errors import RunRefusedError, SettingsInvalidError, ToolUnknownError
 from orchestrator.expert_host import ExpertHost, OpenExperts
@@ -24,6 +24,7 @@ from orchestrator.settings import Settings
 _COMMANDS = {
     "ask": "Answer one task and show how.",
     "chat": "Ask and go on asking, in a thread.",
+    "workflow": "Run, check and draw workflows.",
     "serve": "Serve the HTTP API.",
     "runs": "Show, answer, cancel, resume and fork runs.",
     "threads": "Show and delete threads.",
@@ -44,6 +45,8 @@ _BAD_INPUT = (
     SettingsInvalidError,
     TaskError,
     InvalidPlan,
+    InvalidWorkflow,
+    InvalidInputs,
     RunRefusedError,
     AnswerRefusedError,
     ScheduleRefusedError,

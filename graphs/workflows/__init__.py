@@ -1,0 +1,1 @@
+"""Graphs that people write: steps, templates, conditions, loops, approvals and sub-workflows."""

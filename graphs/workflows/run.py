@@ -1,0 +1,79 @@
+"""One way through a workflow: its steps as a graph, then its output. No planner, and no joiner."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph.state import CompiledStateGraph
+
+from graphs.budget import NOTHING, Meter, MeteredClient, Spent
+from graphs.compile import compile_plan
+from graphs.dispatch import Dispatcher
+from graphs.events import Answered, EventSink, Planned
+from graphs.limits import Limits
+from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.rounds import RoundsState, Saving
+from graphs.run import RunOutcome, outcome_of
+from graphs.state import Results, RunState
+from graphs.workflows.definition import Workflow
+from graphs.workflows.inputs import checked_inputs
+from graphs.workflows.output import Output, output_of
+from graphs.workflows.plans import plan_of
+from graphs.workflows.step_runner import Surroundings, WorkflowStepRunner
+
+
+async def run_workflow(
+    workflow: Workflow,
+    inputs: Mapping[str, Any],
+    *,
+    client: ExpertClient,
+    tools: Mapping[str, Tool],
+    sink: EventSink,
+    limits: Limits | None = None,
+    checkpointer: BaseCheckpointSaver[str] | None = None,
+    run_id: str = "",
+    memo: StepMemo | None = None,
+    spent: Spent = NOTHING,
+) -> RunOutcome:
+    """Run the steps and make the output; see `run_task` for what it is given.
+
+    The run is an error if its output cannot be made. Raises InvalidInputs, and whatever the sink or the memo raises.
+    """
+    started, limits = time.perf_counter(), limits or Limits()
+    inputs = checked_inputs(workflow, inputs)
+    meter = Meter(limits.budget, spent)
+    planned = Planned(plan=plan_of(workflow), source="given")
+    await sink.emit(planned)
+    around = Surroundings(MeteredClient(client, meter), tools, sink, meter, limits.policy, memo)
+    runner = WorkflowStepRunner(workflow, inputs, planned.plan, around)
+
+    async def join(results: Results) -> Answered:
+        answered = _answered(output_of(workflow, inputs, planned.plan, results, runner.renderer), results)
+        await sink.emit(answered)
+        return answered
+
+    async with Dispatcher(planned.plan, runner.run, sink, memo=memo) as dispatcher:
+        graph = compile_plan(planned.plan, dispatcher.result_of, join, checkpointer=checkpointer)
+        found = await _invoke(graph, Saving(checkpointer, run_id) if checkpointer else None)
+    state = RoundsState(planned=(planned,), results=dispatcher.results, answer=found["answer"])
+    outcome = outcome_of(state, time.perf_counter() - started)
+    if wanted := dispatcher.wanted:
+        return outcome.model_copy(update={"status": "interrupted", "wanted": wanted, "spent": meter.spent})
+    if stopped := dispatcher.stopped:
+        return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason})
+    fault = outcome.answer.reason
+    return outcome.model_copy(update={"status": "error" if fault else "success", "reason": fault})
+
+
+async def _invoke(graph: CompiledStateGraph[RunState, Any, Any, Any], saving: Saving | None) -> dict[str, Any]:
+    given: Any = {"results": {}, "answer": None}
+    return await (graph.ainvoke(given, saving.config, durability="async") if saving else graph.ainvoke(given))
+
+
+def _answered(output: Output, results: Results) -> Answered:
+    failed, skipped = (
+        tuple(k for k, one in sorted(results.items()) if one.status == of) for of in ("error", "skipped")
+    )
+    source = "assembled" if output.fault else "output"
+    return Answered(answer=output.text, source=source, reason=output.fault, failed=failed, skipped=skipped)
