@@ -19,14 +19,28 @@ def plan_of(workflow: Workflow) -> Plan:
     steps: list[Step] = []
     for name, step in workflow.steps.items():
         waits_for = tuple(sorted(ids[needed] for needed in needed_by(step)))
-        fields = {"id": len(steps) + 1, "name": name, "depends_on": waits_for, "policy": step.policy}
         if step.kind == "approval":
-            asked = Step(**{**fields, "name": f"{name}.{QUESTION}", "policy": None}, text=_text(step), expert=QUESTION)
-            steps.append(asked)
-            fields |= {"id": asked.id + 1, "depends_on": (asked.id,)}
-            steps.append(Step(**fields, text=f"#{asked.id}", expert=PERSON))
+            question = Step(
+                id=len(steps) + 1, name=f"{name}.{QUESTION}", text=_text(step), expert=QUESTION, depends_on=waits_for
+            )
+            steps.append(question)
+            asked, policy = (question.id,), step.policy
+            person = Step(
+                id=question.id + 1, name=name, text=f"#{question.id}", expert=PERSON, depends_on=asked, policy=policy
+            )
+            steps.append(person)
         else:
-            steps.append(Step(**fields, text=_text(step), expert=answerer(step), choices=step.choices))
+            steps.append(
+                Step(
+                    id=len(steps) + 1,
+                    name=name,
+                    text=_text(step),
+                    expert=answerer(step),
+                    depends_on=waits_for,
+                    policy=step.policy,
+                    choices=step.choices,
+                )
+            )
         ids[name] = len(steps)
     return Plan(steps=tuple(steps))
 

@@ -116,7 +116,7 @@ async def test_the_queue_forgets_a_run_only_when_it_was_told(
         calls.append(run_id)
         raise ConnectionError
 
-    dying = RunQueue(redis, runs.keys, "w1", settings.run_ttl_seconds, dies)
+    dying = RunQueue(redis, runs.keys, "w1", settings.run_ttl_seconds, announce=dies)
     run = await kept(runs, a_run(webhook=HOOK))
     await dying.put(run, AT_ONCE)
     [lease] = await dying.take(1, [])
@@ -125,7 +125,7 @@ async def test_the_queue_forgets_a_run_only_when_it_was_told(
         await dying.done(lease)
     assert (calls, await deliveries.latest(10)) == ([run.id], [])
     await dying.hand_back(lease)
-    following = RunQueue(redis, runs.keys, "w2", settings.run_ttl_seconds, deliveries.announce)
+    following = RunQueue(redis, runs.keys, "w2", settings.run_ttl_seconds, announce=deliveries.announce)
     [lease] = await following.take(1, [])
     await following.done(lease)
     assert [one.run_id for one in await deliveries.latest(10)] == [run.id]

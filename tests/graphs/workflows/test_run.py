@@ -6,11 +6,13 @@ import pytest
 
 from graphs.errors import InvalidInputs
 from graphs.events import PartFinished
+from graphs.person import PersonAnswer
 from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
+from tests.graphs.memory import Memory
 from tests.graphs.scripted_client import EventList
 from tests.graphs.virtual_time import now, run_virtually
-from tests.graphs.workflows.written import Memo, PromptedExperts, run, statuses, workflow
+from tests.graphs.workflows.written import PromptedExperts, run, statuses, workflow
 
 LOOP = """
 name: loop
@@ -146,7 +148,7 @@ def test_a_loop_runs_so_many_items_at_a_time_and_keeps_their_order(tmp_path: Pat
 
 
 async def test_one_item_that_fails_fails_the_loop_and_the_others_are_not_done_again(tmp_path: Path) -> None:
-    flow, memo = workflow(tmp_path, LOOP), Memo()
+    flow, memo = workflow(tmp_path, LOOP), Memory()
     words = {"words": ["a", "b", "c"]}
     outcome = await run(flow, words, client=PromptedExperts({"2 of 3: b": "fail"}), memo=memo)
     assert outcome.results[0].error == "1 of 3 items failed; [2]: expert 'general': it was told to fail"
@@ -186,7 +188,7 @@ async def test_a_sub_workflow_is_one_step_and_its_steps_are_its_parts(tmp_path: 
         output: "{{ steps.one.result }}; {{ steps.all.result | join(', ') }}"
         """,
     )
-    sink, memo, client = EventList(), Memo(), PromptedExperts({"hello Cho": "fail"})
+    sink, memo, client = EventList(), Memory(), PromptedExperts({"hello Cho": "fail"})
     outcome = await run(flow, {"names": ["Ben", "Cho"]}, sink=sink, memo=memo, client=client)
     parts = {event.part: event.result.status for event in sink.events if isinstance(event, PartFinished)}
     assert parts["greet"] == parts["shout"] == parts["[1].greet"] == parts["[1]"] == "success"
@@ -243,3 +245,35 @@ async def test_a_choice_holds_the_expert_to_the_list(tmp_path: Path) -> None:
     flow = workflow(tmp_path, "name: choice\nsteps:\n  mood: {expert: general, prompt: how, choices: [good, bad]}\n")
     outcome = await run(flow, client=PromptedExperts({"how": "good"}))
     assert outcome.answer.answer == "good"
+
+
+APPROVAL = """
+name: letters
+inputs: {properties: {who: {type: string}}, required: [who]}
+steps:
+  draft: {expert: general, prompt: "a letter to {{ inputs.who }}"}
+  aside: {expert: general, prompt: aside}
+  check: {approval: "Send this?\\n{{ steps.draft.result }} {{ 'x' * 80 }}"}
+  sent: {expert: general, prompt: "sent, as {{ steps.check.result }}"}
+output: "{{ steps.sent.result }}"
+"""
+
+
+async def test_an_approval_stops_the_run_until_a_person_has_read_the_whole_question(tmp_path: Path) -> None:
+    flow, memory, client = workflow(tmp_path, APPROVAL), Memory(), PromptedExperts()
+    outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
+    assert outcome.status == "interrupted"
+    assert [wanted.text for wanted in outcome.wanted] == ["Send this?\nsaid: a letter to Ann " + "x" * 80]
+    await memory.approve(outcome.plan, outcome.wanted)
+    outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
+    assert (outcome.status, outcome.answer.answer) == ("success", "said: sent, as yes")
+    assert sorted(client.asked) == ["a letter to Ann", "aside", "sent, as yes"]
+
+
+async def test_what_a_person_rejects_is_not_done(tmp_path: Path) -> None:
+    flow, memory, client = workflow(tmp_path, APPROVAL), Memory(), PromptedExperts()
+    outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
+    await memory.answer(outcome.plan, outcome.wanted[0], PersonAnswer(decision="reject", text="too late"))
+    outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
+    assert outcome.status == "error"
+    assert "sent, as" not in " ".join(client.asked)

@@ -8,7 +8,6 @@ from textwrap import dedent
 from typing import Any
 
 from graphs.errors import GenerationError, InvalidWorkflow
-from graphs.events import StepResult
 from graphs.protocols import (
     GREEDY,
     Constraint,
@@ -17,7 +16,6 @@ from graphs.protocols import (
     Generated,
     Prompt,
     Sampling,
-    StepKey,
     StepMemo,
     Tool,
 )
@@ -84,19 +82,6 @@ class PromptedExperts:
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         return [0.0 for _ in candidates]
-
-
-@dataclass
-class Memo:
-    """A StepMemo in memory."""
-
-    kept: dict[StepKey, StepResult] = field(default_factory=dict[StepKey, StepResult])
-
-    async def load(self, key: StepKey) -> StepResult | None:
-        return self.kept.get(key)
-
-    async def commit(self, key: StepKey, result: StepResult) -> None:
-        self.kept[key] = StepResult.model_validate_json(result.model_dump_json())
 
 
 async def run(
