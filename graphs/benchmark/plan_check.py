@@ -7,7 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 _FIELDS = frozenset(
-    ("id", "text", "expert", "depends_on", "scores", "planner_scores", "gate_scores", "policy", "round")
+    (
+        "id",
+        "text",
+        "expert",
+        "depends_on",
+        "scores",
+        "planner_scores",
+        "gate_scores",
+        "policy",
+        "round",
+        "question",
+        "name",
+        "choices",
+    )
 )
 _JOINTS = frozenset("and or by from to with of in for than plus minus times divided no".split())
 _MAX_STEPS = 12
@@ -40,6 +53,7 @@ def _step_faults(number: int, step: Mapping[str, Any], words: set[str], experts:
         f"refers to {sorted(references)}": not all(1 <= k < number for k in references),
         f"depends on {step['depends_on']}": list(step["depends_on"]) != sorted(references),
         "has a policy": step["policy"] is not None,
+        "has what only people write": any(step.get(field) for field in ("question", "name", "choices")),
         f"round {step['round']}": step["round"] != 1,
         "scores are no shares of the experts": bool(step["scores"]) and not _are_shares(step["scores"], experts),
     }
