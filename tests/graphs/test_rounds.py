@@ -47,6 +47,10 @@ class SecondThoughts(ScriptedClient):
         async for piece in pieces:
             yield piece
 
+    async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        """So sure that no tool that recognises a step talks it out of its expert."""
+        return [2 * logprob for logprob in await super().score(expert, prompt, candidates)]
+
 
 @pytest.fixture
 def tools(library: Path) -> dict[str, Tool]:
