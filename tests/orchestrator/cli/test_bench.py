@@ -99,21 +99,6 @@ def test_plans_are_measured_against_their_critical_path(terminal: Terminal, monk
     assert "StateGraph / critical path" in terminal.ccoe("bench", "graph", "--plans", "2")[1]
 
 
-def test_the_demos_tasks_are_run_with_early_steps_and_without(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random_plans, "NUM_STEPS", (2, 4))
-    monkeypatch.setattr(dispatch_benchmark, "SIZES", (2,))
-
-    code, output, errors = terminal.ccoe("bench", "graph", "--plans", "2", "--demo", "1", "--json")
-
-    assert code == 0, errors
-    speculation = json.loads(output)["speculation"]
-    assert speculation["num_tasks"] == 3
-    assert set(speculation["ratios"]) == {"plan", "first_step", "first_answer", "total"}
-    assert all(seconds > 0 for way in ("on", "off") for seconds in speculation[way].values())
-
-
 def test_a_soak_tells_what_happened_and_what_memory_did(terminal: Terminal) -> None:
     code, output, errors = terminal.ccoe("bench", "soak", "--minutes", "0.1")
 
