@@ -11,6 +11,7 @@ from tests.orchestrator.processes import ROOT, ccoe
 WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture", "comparison"} | {
     "expert_difference",
     "expert_exchange",
+    "direct_figures",
     "gate_training",
     "bench_tuning",
 }
