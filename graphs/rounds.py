@@ -94,18 +94,7 @@ class Rounds:
         """Run the steps of the last plan that are not finished, then answer or plan anew."""
         planned = state["planned"][-1]
         may_go_on = planned.source != "given" and planned.plan.num_rounds < self.limits.max_rounds
-        joiner = self._joiner(planned)
-        runner = StepRunner(
-            self.task,
-            planned.plan,
-            self.client,
-            self.tools,
-            self.sink,
-            meter=self.meter,
-            policy=self.limits.policy,
-            turns=self.turns,
-        )
-        run_step = self.speculation.before(runner.run)
+        joiner, run_step = self._joiner(planned), self.speculation.before(self._runner(planned).run)
         async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
 
             async def join(results: Results) -> Answered | None:
@@ -155,6 +144,18 @@ class Rounds:
         if following:
             await self.sink.emit(following)
         return following
+
+    def _runner(self, planned: Planned) -> StepRunner:
+        return StepRunner(
+            self.task,
+            planned.plan,
+            self.client,
+            self.tools,
+            self.sink,
+            meter=self.meter,
+            policy=self.limits.policy,
+            turns=self.turns,
+        )
 
     def _joiner(self, planned: Planned) -> Joiner:
         limit = self.limits.max_answer_tokens

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import NOTHING, Meter, MeteredClient, Spent
 from graphs.direct import DirectSink
-from graphs.errors import InvalidPlan, TaskError
+from graphs.errors import InvalidPlan, RunStopped, TaskError
 from graphs.events import Answered, AnswerWanted, EventSink, Planned, SpeculationDropped, StepResult
 from graphs.followup import resolved
 from graphs.limits import Limits
@@ -88,31 +88,30 @@ async def run_task(
     interrupted run has spent before. `turns` are what was said before, the oldest first: planner, steps and joiner read
     them.
 
-    Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan (a given
-    plan names an expert that is not there), GenerationError (the planner failed), BudgetExhausted (before there was a
-    plan), and whatever the sink or a memo raises.
+    Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan, before
+    there is a plan GenerationError and BudgetExhausted, and whatever the sink or a memo raises.
     """
-    started = time.perf_counter()
-    limits = limits or Limits()
+    started, limits = time.perf_counter(), limits or Limits()
     check_task(task, limits.max_task_chars)
     task, sink = resolved(task, turns), _told_directly(plan, sink, client)
-    meter = Meter(limits.budget, spent)
-    client = MeteredClient(client, meter)
+    client = MeteredClient(client, meter := Meter(limits.budget, spent))
     planner = (planning or Planning()).writer(client, tools, limits, meter, plan_memo, turns)
     async with Speculation(task, client, tools, sink, limits, meter, turns) as speculation:
-        if isinstance(plan, Planned):
-            planned = plan
-        else:
-            async with meter.in_time():
-                planned = _given(plan, client) if plan else await planner.plan(task, speculation)
+        async with meter.in_time():
+            given = plan if isinstance(plan, Planned) else _given(plan, client) if plan else None
+            planned = given or await planner.plan(task, speculation)
         await speculation.emit(planned)
-        saving = None if checkpointer is None else Saving(checkpointer, run_id)
+        saving = Saving(checkpointer, run_id) if checkpointer else None
         rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, tuple(turns))
         state = await rounds.run(planned)
     outcome = outcome_of(state, time.perf_counter() - started, speculation.dropped)
-    if rounds.wanted:
-        return outcome.model_copy(update={"status": "interrupted", "wanted": rounds.wanted, "spent": meter.spent})
-    stopped = rounds.stopped or meter.exhausted
+    return ended(outcome, rounds.wanted, rounds.stopped or meter.exhausted, meter)
+
+
+def ended(outcome: RunOutcome, wanted: Sequence[AnswerWanted], stopped: RunStopped | None, meter: Meter) -> RunOutcome:
+    """The outcome of a run that waits for persons, or was stopped; else as it is."""
+    if wanted:
+        return outcome.model_copy(update={"status": "interrupted", "wanted": tuple(wanted), "spent": meter.spent})
     return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason}) if stopped else outcome
 
 

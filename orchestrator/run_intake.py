@@ -35,13 +35,13 @@ class RunIntake:
         self,
         settings: Settings,
         experts: ExpertClient,
+        tools: Mapping[str, Tool],
         runs: RunStore,
         queue: RunQueue,
         worker: Worker,
         threads: ThreadStore,
-        *,
         workflows: WorkflowCatalog,
-        tools: Mapping[str, Tool],
+        *,
         is_private: bool,
     ) -> None:
         self._settings, self._experts = settings, experts

@@ -93,35 +93,16 @@ class Service:
         self._redis = redis
         self._tools = tools
         self._queue = RunQueue(
-            redis,
-            keys,
-            self.worker_id,
-            settings.run_ttl_seconds,
-            settings.retention.recent,
-            self.deliveries.announce,
+            redis, keys, self.worker_id, settings.run_ttl_seconds, settings.retention.recent, self.deliveries.announce
         )
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
-        self._worker = Worker(
-            self.runs,
-            self._queue,
-            self._heartbeat,
-            Performance(settings, experts, tools, self.threads, self.checkpointer).perform,
-            settings.max_concurrent_runs,
-            self.threads.settle,
-        )
+        perform = Performance(settings, experts, tools, self.threads, self.checkpointer).perform
+        limit, settle = settings.max_concurrent_runs, self.threads.settle
+        self._worker = Worker(self.runs, self._queue, self._heartbeat, perform, limit, settle)
         self.workflows = WorkflowCatalog(settings.workflows)
-        self._intake = RunIntake(
-            settings,
-            experts,
-            self.runs,
-            self._queue,
-            self._worker,
-            self.threads,
-            workflows=self.workflows,
-            tools=tools,
-            is_private=is_private,
-        )
+        stores = (self.runs, self._queue, self._worker, self.threads, self.workflows)
+        self._intake = RunIntake(settings, experts, tools, *stores, is_private=is_private)
 
     @classmethod
     @asynccontextmanager

@@ -14,7 +14,7 @@ from graphs.events import Answered, EventSink, Planned
 from graphs.limits import Limits
 from graphs.protocols import ExpertClient, StepMemo, Tool
 from graphs.rounds import RoundsState, Saving
-from graphs.run import RunOutcome, outcome_of
+from graphs.run import RunOutcome, ended, outcome_of
 from graphs.state import Results, RunState
 from graphs.workflows.definition import Workflow
 from graphs.workflows.inputs import checked_inputs
@@ -58,12 +58,9 @@ async def run_workflow(
         found = await _invoke(graph, Saving(checkpointer, run_id) if checkpointer else None)
     state = RoundsState(planned=(planned,), results=dispatcher.results, answer=found["answer"])
     outcome = outcome_of(state, time.perf_counter() - started)
-    if wanted := dispatcher.wanted:
-        return outcome.model_copy(update={"status": "interrupted", "wanted": wanted, "spent": meter.spent})
-    if stopped := dispatcher.stopped:
-        return outcome.model_copy(update={"status": stopped.status, "reason": stopped.reason})
     fault = outcome.answer.reason
-    return outcome.model_copy(update={"status": "error" if fault else "success", "reason": fault})
+    outcome = outcome.model_copy(update={"status": "error" if fault else "success", "reason": fault})
+    return ended(outcome, dispatcher.wanted, dispatcher.stopped, meter)
 
 
 async def _invoke(graph: CompiledStateGraph[RunState, Any, Any, Any], saving: Saving | None) -> dict[str, Any]:

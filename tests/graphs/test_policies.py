@@ -38,7 +38,7 @@ def test_a_step_of_a_given_plan_may_bring_its_policy() -> None:
         ({"timeout": 0}, "greater than 0"),
         ({"on_failure": "default"}, "give both or neither"),
         ({"default": "0"}, "give both or neither"),
-        ({"retry": {"on": ["weather"]}}, "'generation', 'tool', 'timeout' or 'step'"),
+        ({"retry": {"on": ["weather"]}}, "'generation', 'tool', 'timeout', 'step' or 'rejected'"),
         ({"quorum": {"samples": 2, "at_least": 3}}, "at_least is 3, of 2 samples"),
         ({"quorum": {"experts": ["poet"]}}, "step 1 names unknown expert 'poet'; known: law"),
     ],

@@ -253,7 +253,7 @@ inputs: {properties: {who: {type: string}}, required: [who]}
 steps:
   draft: {expert: general, prompt: "a letter to {{ inputs.who }}"}
   aside: {expert: general, prompt: aside}
-  check: {approval: "Send this?\\n{{ steps.draft.result }} {{ 'x' * 80 }}"}
+  check: {approval: "Send this?\\n{{ steps.draft.result }}, and all that is behind it, however long"}
   sent: {expert: general, prompt: "sent, as {{ steps.check.result }}"}
 output: "{{ steps.sent.result }}"
 """
@@ -263,7 +263,9 @@ async def test_an_approval_stops_the_run_until_a_person_has_read_the_whole_quest
     flow, memory, client = workflow(tmp_path, APPROVAL), Memory(), PromptedExperts()
     outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
     assert outcome.status == "interrupted"
-    assert [wanted.text for wanted in outcome.wanted] == ["Send this?\nsaid: a letter to Ann " + "x" * 80]
+    assert [wanted.text for wanted in outcome.wanted] == [
+        "Send this?\nsaid: a letter to Ann, and all that is behind it, however long"
+    ]
     await memory.approve(outcome.plan, outcome.wanted)
     outcome = await run(flow, {"who": "Ann"}, client=client, memo=memory)
     assert (outcome.status, outcome.answer.answer) == ("success", "said: sent, as yes")
