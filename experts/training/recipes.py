@@ -1,4 +1,4 @@
-"""What the six built-in experts are made from."""
+"""What the built-in experts are made from."""
 
 from dataclasses import dataclass
 

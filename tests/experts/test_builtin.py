@@ -23,10 +23,11 @@ from experts.sampling_params import SamplingParams
 from experts.source import embedded_directory, load_backbone
 from experts.training.ngrams import load_ngrams
 
-NAMES = ("code", "law", "math", "medical", "planner", "sql")
+NAMES = ("code", "law", "math", "medical", "planner", "reader", "sql")
 CONFIG = BackboneConfig()
 PROMPTS = {
     "planner": PromptParts("What is 3 times 14? Then add 8 to it."),
+    "reader": PromptParts("Who runs the fuel dock?", context="Passages:\n[dock.md:3] Sigrid Dahl runs the fuel dock."),
     "sql": PromptParts("How many ferries leave from Bari?", context="Tables: ferries(name, port, seats)"),
 }
 
@@ -45,10 +46,10 @@ def test_the_embedded_backbone_is_split_at_23_of_30() -> None:
     assert backbone().max_context == 8192
 
 
-def test_all_six_are_shipped_in_low_rank_form() -> None:
+def test_all_of_them_are_shipped_in_low_rank_form() -> None:
     assert tuple(sorted(path.name for path in BUILTIN.iterdir() if path.is_dir())) == NAMES
     sizes = {name: (BUILTIN / name / "weights.safetensors").stat().st_size for name in NAMES}
-    assert all(1e6 <= size <= 2.5e6 for size in sizes.values()), sizes
+    assert all(1e6 <= size <= 5e6 for size in sizes.values()), sizes
 
 
 @pytest.mark.parametrize("name", ["general", *NAMES])
