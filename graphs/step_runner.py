@@ -105,9 +105,7 @@ class StepRunner:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
             generation = await self._generate(asked, sampling)
             if asked.tool:
-                found = await self._from_tool(asked, asked.tool, generation)
-                if found.warnings:
-                    found, generation = await self._again(asked, asked.tool, found, generation)
+                found, generation = await self._from_calls(asked, asked.tool, generation)
             else:
                 found = _from_text(asked, generation)
         except StepFailed as failure:
@@ -127,22 +125,25 @@ class StepRunner:
         }
         return found.model_copy(update=usage)
 
-    async def _again(
-        self, asked: _Asked, tool: Tool, found: StepResult, generation: Generation
-    ) -> tuple[StepResult, Generation]:
+    async def _from_calls(self, asked: _Asked, tool: Tool, generation: Generation) -> tuple[StepResult, Generation]:
         """Ask anew, sampled, while the tool doubts the call; the call with the fewest doubts counts."""
-        best = (found, generation)
-        for sampling in ATTEMPTS:
-            if not best[0].warnings:
-                break
-            generation = await self._generate(asked, sampling)
+        found: dict[int, tuple[StepResult, Generation]] = {}  # by the number of doubts, of each the first
+        doubt: ToolError | None = None
+        for sampling in (None, *ATTEMPTS):
+            if sampling is not None:
+                generation = await self._generate(asked, sampling)
             try:
-                found = await self._from_tool(asked, tool, generation)
-            except ToolError:
-                continue
-            if len(found.warnings) < len(best[0].warnings):
-                best = (found, generation)
-        return best
+                result = await self._from_tool(asked, tool, generation)
+                found.setdefault(len(result.warnings), (result, generation))
+            except ToolError as error:
+                if sampling is None and not error.is_doubt:
+                    raise
+                doubt = doubt or error
+            if 0 in found:
+                break
+        if doubt and not found:
+            raise doubt
+        return found[min(found)]
 
     async def _prepare(self, step: Step, results: Results, sample: int) -> _Asked:
         profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)

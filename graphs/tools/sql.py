@@ -100,7 +100,7 @@ class SqlTool:
     def _result(self, query: str) -> ToolResult:
         columns, rows = self._query(query)
         if not rows:
-            raise self._error(f"no row matches {query!r}")
+            raise self._error(f"no row matches {query!r}", is_doubt=True)
         is_cut = len(rows) > self._max_rows
         rows = rows[: self._max_rows]
         text = _as_text(columns, rows)
@@ -124,8 +124,9 @@ class SqlTool:
         except UnreadableError as error:
             raise self._error(str(error)) from error
 
-    def _error(self, reason: str) -> ToolError:
-        return ToolError(self.name, reason, f"ask for what the tables of {self._database.name!r} hold")
+    def _error(self, reason: str, *, is_doubt: bool = False) -> ToolError:
+        remedy = f"ask for what the tables of {self._database.name!r} hold"
+        return ToolError(self.name, reason, remedy, is_doubt=is_doubt)
 
 
 def _linked(reading: Reading, step: str) -> tuple[Schema, tuple[Link, ...]]:

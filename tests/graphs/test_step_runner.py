@@ -1,8 +1,11 @@
 """One step: what its expert reads, what its tool computes, and an honest result."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from graphs.plan import MAX_STEPS, Plan, Step
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from graphs.step_runner import StepRunner, filled_text
 from graphs.tools.calculator import Calculator
+from graphs.tools.sql import SqlTool
 from tests.graphs.scripted_client import EventList, ScriptedClient
 from tests.graphs.test_compile import plans
 
@@ -207,3 +211,44 @@ async def test_a_call_that_its_tool_doubts_is_drawn_anew(sink: EventList) -> Non
     steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink)
     result = await steps.run(plan.steps[0], {})
     assert (result.call, result.result, result.warnings) == ("24 * 12", "288", ())
+
+
+async def test_a_query_that_finds_nothing_is_drawn_anew(sink: EventList, tmp_path: Path) -> None:
+    """Unlike a call that failed: what has no effect may be asked again."""
+    database = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("CREATE TABLE stock (item TEXT, price INT); INSERT INTO stock VALUES ('tea', 3)")
+
+    class Client(WaveringClient):
+        def __init__(self, *queries: str) -> None:
+            self.queries = list(queries)
+
+        def profiles(self) -> Sequence[ExpertProfile]:
+            return [ExpertProfile("sql", "1", "", "", tool="sql")]
+
+        async def generate(
+            self,
+            expert: str,
+            prompt: Prompt,
+            *,
+            max_tokens: int,
+            constraint: Constraint | None = None,
+            sampling: Sampling = GREEDY,
+        ) -> AsyncIterator[Generated]:
+            yield Generated(self.queries.pop(0), (1,), (-0.1,), "stop", 10, 1)
+
+    plan = make_plan(("Which item costs 3?", "sql"))
+    empty, right = "SELECT item FROM stock WHERE price > 3", "SELECT item FROM stock WHERE price = 3"
+
+    async def asked(*queries: str) -> StepResult:
+        client = Client(*queries)
+        steps = StepRunner(plan.steps[0].text, plan, client, {"sql": SqlTool(database)}, sink)
+        return await steps.run(plan.steps[0], {})
+
+    found = await asked(empty, empty, right)
+    assert (found.status, found.call, found.result) == ("success", right, "tea")
+    failed = await asked(*[empty] * 5)
+    assert (failed.status, failed.call, failed.error_kind) == ("error", empty, "tool")
+    assert "no row matches" in (failed.error or "")
+    refused = await asked("DROP TABLE stock")
+    assert refused.status == "error"
