@@ -14,7 +14,7 @@ from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
-from graphs.protocols import GREEDY, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
+from graphs.protocols import GREEDY, Constraint, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
 from graphs.state import Results
 
 Commit = Callable[[StepResult], Awaitable[None]]
@@ -103,10 +103,15 @@ class StepRunner:
         generation: Generation | None = None
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
-            generation = await self._generate(asked, sampling)
             if asked.tool:
-                found, generation = await self._from_calls(asked, asked.tool, generation)
+                constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
+                freely = constraint is not None and constraint.is_tried_without
+                if not freely or (done := await self._freely(asked, asked.tool, sampling)) is None:
+                    generation = await self._generate(asked, sampling, constraint)
+                    done = await self._from_calls(asked, asked.tool, constraint, generation)
+                found, generation = done
             else:
+                generation = await self._generate(asked, sampling, None)
                 found = _from_text(asked, generation)
         except StepFailed as failure:
             tool = failure.tool if isinstance(failure, ToolError) else None
@@ -125,13 +130,24 @@ class StepRunner:
         }
         return found.model_copy(update=usage)
 
-    async def _from_calls(self, asked: _Asked, tool: Tool, generation: Generation) -> tuple[StepResult, Generation]:
+    async def _freely(self, asked: _Asked, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
+        """Ask without the grammar; nothing if that leaves a doubt."""
+        generation = await self._generate(asked, sampling, None)
+        try:
+            found = await self._from_tool(asked, tool, generation)
+        except ToolError:
+            return None
+        return None if found.warnings else (found, generation)
+
+    async def _from_calls(
+        self, asked: _Asked, tool: Tool, constraint: Constraint | None, generation: Generation
+    ) -> tuple[StepResult, Generation]:
         """Ask anew, sampled, while the tool doubts the call; the call with the fewest doubts counts."""
         found: dict[int, tuple[StepResult, Generation]] = {}  # by the number of doubts, of each the first
         doubt: ToolError | None = None
         for sampling in (None, *ATTEMPTS):
             if sampling is not None:
-                generation = await self._generate(asked, sampling)
+                generation = await self._generate(asked, sampling, constraint)
             try:
                 result = await self._from_tool(asked, tool, generation)
                 found.setdefault(len(result.warnings), (result, generation))
@@ -167,10 +183,9 @@ class StepRunner:
         result = results[step_id]
         return StepInput(step_id, filled_text(self._steps[step_id], results), result.result, result.token_ids)
 
-    async def _generate(self, asked: _Asked, sampling: Sampling = GREEDY) -> Generation:
+    async def _generate(self, asked: _Asked, sampling: Sampling, constraint: Constraint | None) -> Generation:
         step, profile = asked.step, asked.profile
         await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
-        constraint = await asyncio.to_thread(asked.tool.constraint, asked.text) if asked.tool else None
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
 
         async def show(text: str) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
@@ -37,9 +37,21 @@ Judge = Callable[[str, str], float]
 """Compares an answer with the target."""
 OnDone = Callable[[int], None]
 """Gets the number of rows just finished."""
-Write = Callable[[PromptParts, SamplingParams], Iterator[TokenEvent]]
-"""What the model that is scored writes for a prompt."""
-Ask = Callable[[Write, TrainingRow], str]
+
+
+class Scored(Protocol):
+    """The model that is scored, for who asks it."""
+
+    def write(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
+        """An answer to a prompt."""
+        ...
+
+    def score(self, parts: PromptParts, candidates: Sequence[str]) -> list[float]:
+        """The log-probability of each whole candidate."""
+        ...
+
+
+Ask = Callable[[Scored, TrainingRow], str]
 """Has a row's question answered as the service does: within the tool's grammar, anew while the tool doubts."""
 
 
@@ -131,16 +143,10 @@ class Evaluator:
     def _asked(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
         """Answers as the service has them from an expert with the tool."""
         assert self.querying is not None
-        eos, tokenizer, renderer = self.backbone.eos_token_ids, self.backbone.tokenizer, self._renderer
-        compiler = GrammarCompiler(tokenizer, model.config.get_text_config().vocab_size, eos)
-
-        def write(parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
-            matcher = compiler.compile(params.grammar) if params.grammar else None
-            return generate(model, tokenizer, renderer.render(parts, self.suffix), params, matcher, eos)
-
+        scored = _Scored(model, self.backbone, self.suffix, _compiler(self.backbone))
         found: list[str] = []
         for row in rows:
-            found.append(self.querying.ask(write, row))
+            found.append(self.querying.ask(scored, row))
             on_done(1)
         return found
 
@@ -200,6 +206,33 @@ class Evaluator:
     @property
     def _renderer(self) -> PromptRenderer:
         return PromptRenderer(self.backbone.tokenizer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One assembled model, asked with a suffix."""
+
+    model: PreTrainedModel
+    backbone: Backbone
+    suffix: str
+    compiler: GrammarCompiler
+
+    def write(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
+        matcher = self.compiler.compile(params.grammar) if params.grammar else None
+        tokenizer, eos = self.backbone.tokenizer, self.backbone.eos_token_ids
+        return generate(self.model, tokenizer, self._prompt(parts), params, matcher, eos)
+
+    def score(self, parts: PromptParts, candidates: Sequence[str]) -> list[float]:
+        state, renderer = ModelState(self.model), PromptRenderer(self.backbone.tokenizer)
+        return state.score([renderer.encode(text) for text in candidates], state.forward(self._prompt(parts)))
+
+    def _prompt(self, parts: PromptParts) -> list[int]:
+        return PromptRenderer(self.backbone.tokenizer).render(parts, self.suffix)
+
+
+def _compiler(backbone: Backbone) -> GrammarCompiler:
+    vocab_size = backbone.model.config.get_text_config().vocab_size
+    return GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
 
 
 def _measure(name: str, judge: Judge, answers: Sequence[str], rows: Sequence[TrainingRow]) -> Measure:

@@ -19,6 +19,7 @@ from graphs.tools.sql_grammar import query_grammar, without_links
 
 MAX_CHARS = 4_000
 ONE_ROW = "1"
+_ASKED_AND_GIVEN = re.compile(r"SELECT (\S+) FROM (?!.* OR ).* WHERE (?:.* AND )?\1 = '")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 Row = list[object]
@@ -72,13 +73,16 @@ class SqlTool:
         return self._read(lambda reading: str(reading.schema()))
 
     def constraint(self, step: str) -> Constraint:
-        """A Lark grammar of queries over this database with the values and numbers of this step."""
+        """A Lark grammar of queries over this database with the values and numbers of this step.
+
+        An expert may have learnt other forms, which count if they find something and leave nothing in doubt.
+        """
 
         def grammar(reading: Reading) -> str:
             schema, links = _linked(reading, step)
             return query_grammar(schema, links, step)
 
-        return Constraint("lark", self._read(grammar))
+        return Constraint("lark", self._read(grammar), is_tried_without=True)
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a SELECT query, at most one more than `max_rows`. Raises ToolError."""
@@ -165,6 +169,8 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     used = {plain(number) for number in written_numbers(call)}
     warnings += [f"{number} was not used" for number in written_numbers(rest) if plain(number) not in used]
     named = {plain(number) for number in written_numbers(step)} | {ONE_ROW}
+    if _ASKED_AND_GIVEN.match(call):
+        warnings.append("the query asks for what it compares with")
     compared = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
     return [*warnings, *(f"{number} is not in the step" for number in sorted(compared - named))]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experts.training.datasets import Dataset
-from experts.training.evaluation import Querying, Write
+from experts.training.evaluation import Querying, Scored
 from experts.training.rows import TrainingRow
 from graphs.benchmark.simulated_experts import NoSink
 from graphs.errors import ToolError
@@ -38,27 +38,27 @@ def querying(of: Dataset, data: Path) -> Querying | None:
         except ToolError as error:
             raise ValueError(str(error)) from error
 
-    def ask(write: Write, row: TrainingRow) -> str:
-        return asyncio.run(_asked(write, row, SqlTool(_Shown(database, row.parts.context))))
+    def ask(scored: Scored, row: TrainingRow) -> str:
+        return asyncio.run(_asked(scored, row, SqlTool(_Shown(database, row.parts.context))))
 
     return Querying(execute, ask)
 
 
-async def _asked(write: Write, row: TrainingRow, tool: SqlTool) -> str:
+async def _asked(scored: Scored, row: TrainingRow, tool: SqlTool) -> str:
     """The query that a run of this one step ends with; nothing if it has none."""
     profile = ExpertProfile("scored", "", "", "", tool.name, _MAX_TOKENS)
     step = Step(id=1, text=row.parts.step or row.parts.task, expert=profile.name)
-    client = _Scored(profile, write)
+    client = _Client(profile, scored)
     runner = StepRunner(row.parts.task, Plan(steps=(step,)), client, {tool.name: tool}, NoSink())
     return (await runner.run(step, {})).call or ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class _Client:
     """The expert that is scored, as the only one of an ExpertClient."""
 
     profile: ExpertProfile
-    write: Write
+    scored: Scored
 
     def profiles(self) -> Sequence[ExpertProfile]:
         return [self.profile]
@@ -72,11 +72,11 @@ class _Scored:
         constraint: Constraint | None = None,
         sampling: Sampling = GREEDY,
     ) -> AsyncGenerator[Generated]:
-        for event in self.write(parts_of(prompt), params_of(max_tokens, constraint, sampling)):
+        for event in self.scored.write(parts_of(prompt), params_of(max_tokens, constraint, sampling)):
             yield generated(event)
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
-        raise NotImplementedError  # a step with a tool scores nothing
+        return self.scored.score(parts_of(prompt), candidates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ def recombined(rng: random.Random, words: Mapping[str, Sequence[str]]) -> Subjec
     amounts = [column("amount_columns") for _ in range(rng.choice((1, 2, 2, 3)))]
     counts = [column("count_columns") for _ in range(rng.choice((1, 1, 2)))]
     numbers = {name: (2, rng.choice(_HIGHEST)) for name in (*amounts, *counts)}
-    key = f"{singular}_name" if rng.random() < 0.1 else column("keys")
+    # what a table's things are called by has any name: it is known by its place, first or last
+    key = f"{singular}_name" if rng.random() < 0.1 else column(rng.choice(("keys", "things", "things", "text_columns")))
     return Subject(singular, _many(singular), key, rng.choice(_NAME_KINDS), texts, numbers, place, tuple(counts))
 
 

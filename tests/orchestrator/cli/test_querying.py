@@ -1,7 +1,7 @@
 """Experts are scored over a database as the service asks them: the tool's tables and grammar, again while it doubts."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +27,12 @@ class Writer:
         self.texts = list(texts)
         self.asked: list[tuple[PromptParts, SamplingParams]] = []
 
-    def __call__(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
+    def write(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
         self.asked.append((parts, params))
         yield TokenEvent(self.texts.pop(0), (1,), (-0.1,), "stop", Usage(1, 1))
+
+    def score(self, parts: PromptParts, candidates: Sequence[str]) -> list[float]:
+        return [-float(len(candidate)) for candidate in candidates]
 
 
 @pytest.fixture
@@ -49,9 +52,9 @@ def row(context: str, question: str = "What is the price of tea?") -> TrainingRo
 
 
 def test_the_grammar_has_the_tables_that_the_prompt_shows(shop: Querying) -> None:
-    writer = Writer(TEA)
+    writer = Writer("I do not know", TEA)
     assert shop.ask(writer, row("Tables: stock(price, item)")) == TEA
-    ((parts, params),) = writer.asked
+    _, (parts, params) = writer.asked
     assert (parts.task, parts.context) == ("What is the price of tea?", "Tables: stock(price, item)")
     assert params.grammar is not None
     assert params.temperature == 0
@@ -67,9 +70,9 @@ def test_without_tables_in_the_prompt_all_are_shown(shop: Querying) -> None:
 
 
 def test_a_query_that_the_tool_doubts_is_drawn_anew(shop: Querying) -> None:
-    writer = Writer(SALT, TEA)
+    writer = Writer(SALT, SALT, TEA)
     assert shop.ask(writer, row("Tables: stock(item, price)")) == TEA
-    assert [params.temperature > 0 for _, params in writer.asked] == [False, True]
+    assert [params.temperature > 0 for _, params in writer.asked] == [False, False, True]
 
 
 def test_queries_are_executed(shop: Querying) -> None:
