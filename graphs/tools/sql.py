@@ -19,7 +19,7 @@ from graphs.tools.sql_grammar import query_grammar, without_links
 
 MAX_CHARS = 4_000
 ONE_ROW = "1"
-_ASKED_AND_GIVEN = re.compile(r"SELECT (\S+) FROM (?!.* OR ).* WHERE (?:.* AND )?\1 = '")
+_ASKED_AND_GIVEN = re.compile(r"SELECT (\S+) FROM (?!.* OR |.*\(SELECT).* WHERE (?:.* AND )?\1 = '")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 Row = list[object]

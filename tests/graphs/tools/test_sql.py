@@ -75,6 +75,11 @@ def test_nothing_can_be_said_of_a_database_that_has_gone(library: Path) -> None:
             "SELECT genre FROM books WHERE genre = 'novel'",
             ("the query asks for what it compares with",),
         ),
+        (
+            "As dear as Dune?",
+            "SELECT title FROM books WHERE price >= (SELECT price FROM books WHERE title = 'Dune')",
+            (),
+        ),
         ("Above 10?", "SELECT title FROM books WHERE price > 8", ("10 was not used", "8 is not in the step")),
         ("Price of Odes?", "SELECT price FROM books WHERE title = 'Odes'", ("a value is missing (NULL)",)),
     ],
