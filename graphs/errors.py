@@ -139,7 +139,9 @@ class ToolError(StepFailed):
 
     kind = "tool"
 
-    def __init__(self, tool: str, reason: str, remedy: str) -> None:
+    def __init__(self, tool: str, reason: str, remedy: str, *, is_doubt: bool = False) -> None:
         super().__init__(f"{tool}: {reason}; {remedy}")
         self.tool = tool
         self.remedy = remedy
+        self.is_doubt = is_doubt
+        """Nothing was done, and another call may do better."""

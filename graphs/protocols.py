@@ -65,6 +65,8 @@ class Constraint:
 
     kind: Literal["json_schema", "lark", "regex", "choice"]
     value: Any
+    is_tried_without: bool = False
+    """The tool can compute more than this allows: what is written without it counts if the tool has no doubt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,12 +112,16 @@ class StepRunner:
         generation: Generation | None = None
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
-            generation = await self._generate(asked, sampling)
             if asked.tool:
-                found = await self._from_tool(asked, asked.tool, generation)
-                if found.warnings:
-                    found, generation = await self._again(asked, asked.tool, found, generation)
+                constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
+                freely = constraint is not None and constraint.is_tried_without
+                if not freely or (done := await self._freely(asked, asked.tool, sampling)) is None:
+                    generation = await self._generate(asked, sampling, constraint)
+                    done = await self._from_calls(asked, asked.tool, constraint, generation)
+                found, generation = done
             else:
+                chosen = Constraint("choice", list(step.choices)) if step.choices else None
+                generation = await self._generate(asked, sampling, chosen)
                 found = _from_text(asked, generation)
         except StepFailed as failure:
             tool = failure.tool if isinstance(failure, ToolError) else None
@@ -136,22 +140,36 @@ class StepRunner:
         }
         return found.model_copy(update=usage)
 
-    async def _again(
-        self, asked: _Asked, tool: Tool, found: StepResult, generation: Generation
+    async def _freely(self, asked: _Asked, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
+        """Ask without the grammar; nothing if that leaves a doubt."""
+        generation = await self._generate(asked, sampling, None)
+        try:
+            found = await self._from_tool(asked, tool, generation)
+        except ToolError:
+            return None
+        return None if found.warnings else (found, generation)
+
+    async def _from_calls(
+        self, asked: _Asked, tool: Tool, constraint: Constraint | None, generation: Generation
     ) -> tuple[StepResult, Generation]:
         """Ask anew, sampled, while the tool doubts the call; the call with the fewest doubts counts."""
-        best = (found, generation)
-        for sampling in ATTEMPTS:
-            if not best[0].warnings:
-                break
-            generation = await self._generate(asked, sampling)
+        found: dict[int, tuple[StepResult, Generation]] = {}  # by the number of doubts, of each the first
+        doubt: ToolError | None = None
+        for sampling in (None, *ATTEMPTS):
+            if sampling is not None:
+                generation = await self._generate(asked, sampling, constraint)
             try:
-                found = await self._from_tool(asked, tool, generation)
-            except ToolError:
-                continue
-            if len(found.warnings) < len(best[0].warnings):
-                best = (found, generation)
-        return best
+                result = await self._from_tool(asked, tool, generation)
+                found.setdefault(len(result.warnings), (result, generation))
+            except ToolError as error:
+                if sampling is None and not error.is_doubt:
+                    raise
+                doubt = doubt or error
+            if 0 in found:
+                break
+        if doubt and not found:
+            raise doubt
+        return found[min(found)]
 
     async def _prepare(self, step: Step, results: Results, sample: int) -> _Asked:
         profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
@@ -177,12 +195,9 @@ class StepRunner:
         result = results[step_id]
         return StepInput(step_id, filled_text(self._steps[step_id], results), result.result, result.token_ids)
 
-    async def _generate(self, asked: _Asked, sampling: Sampling = GREEDY) -> Generation:
+    async def _generate(self, asked: _Asked, sampling: Sampling, constraint: Constraint | None) -> Generation:
         step, profile = asked.step, asked.profile
         await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
-        constraint = Constraint("choice", list(step.choices)) if step.choices else None
-        if asked.tool:
-            constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
 
         async def show(text: str) -> None:

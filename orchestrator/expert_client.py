@@ -39,22 +39,19 @@ class EngineClient:
         sampling: Sampling = GREEDY,
     ) -> AsyncGenerator[Generated]:
         """Stream the answer. Raises GenerationError."""
-        grammar = Grammar(kind=constraint.kind, value=constraint.value) if constraint else None
-        params = SamplingParams(
-            max_tokens=max_tokens, temperature=sampling.temperature, seed=sampling.seed, grammar=grammar
-        )
-        stream = self._engine.generate(expert, _parts(prompt), params, _share(prompt))
+        params = params_of(max_tokens, constraint, sampling)
+        stream = self._engine.generate(expert, parts_of(prompt), params, _share(prompt))
         try:
             async with aclosing(stream) as events:
                 async for event in events:
-                    yield _generated(event)
+                    yield generated(event)
         except ExpertError as error:
             raise GenerationError(expert, str(error)) from error
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         """Log-probabilities of whole candidates. Raises GenerationError."""
         try:
-            return await self._engine.score(expert, _parts(prompt), candidates, _share(prompt))
+            return await self._engine.score(expert, parts_of(prompt), candidates, _share(prompt))
         except ExpertError as error:
             raise GenerationError(expert, str(error)) from error
 
@@ -103,7 +100,14 @@ def _profile(card: ExpertCard) -> ExpertProfile:
     return ExpertProfile(card.name, card.version, card.domain, card.description, card.tool, card.max_tokens)
 
 
-def _parts(prompt: Prompt) -> PromptParts:
+def params_of(max_tokens: int, constraint: Constraint | None, sampling: Sampling) -> SamplingParams:
+    """How the engine generates what a graph asks for."""
+    grammar = Grammar(kind=constraint.kind, value=constraint.value) if constraint else None
+    return SamplingParams(max_tokens=max_tokens, temperature=sampling.temperature, seed=sampling.seed, grammar=grammar)
+
+
+def parts_of(prompt: Prompt) -> PromptParts:
+    """A graph's prompt as the engine's."""
     inputs = tuple(PromptInput(known.id, known.text, known.result, known.token_ids) for known in prompt.inputs)
     turns = tuple(PromptTurn(turn.task, turn.answer) for turn in prompt.turns)
     return PromptParts(prompt.task, inputs, prompt.step, prompt.context, prompt.forced, turns)
@@ -114,7 +118,8 @@ def _share(prompt: Prompt) -> Share:
     return Share(prompt.task, prompt.priority)
 
 
-def _generated(event: TokenEvent) -> Generated:
+def generated(event: TokenEvent) -> Generated:
+    """An event of the engine as the graphs read it."""
     return Generated(
         event.text,
         event.token_ids,

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
@@ -12,8 +12,11 @@ from transformers import PreTrainedModel
 
 from experts.backbone import Backbone
 from experts.card import Metric
-from experts.engine.generation import ModelState
-from experts.prompt import PromptRenderer
+from experts.engine.events import TokenEvent
+from experts.engine.generation import ModelState, generate
+from experts.engine.grammar import GrammarCompiler
+from experts.prompt import PromptParts, PromptRenderer
+from experts.sampling_params import SamplingParams
 from experts.training.comparison import Measure, loss, macro_f1, mean, perplexity
 from experts.training.datasets import Dataset
 from experts.training.metrics import (
@@ -36,16 +39,40 @@ OnDone = Callable[[int], None]
 """Gets the number of rows just finished."""
 
 
+class Scored(Protocol):
+    """The model that is scored, for who asks it."""
+
+    def write(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
+        """An answer to a prompt."""
+        ...
+
+    def score(self, parts: PromptParts, candidates: Sequence[str]) -> list[float]:
+        """The log-probability of each whole candidate."""
+        ...
+
+
+Ask = Callable[[Scored, TrainingRow], str]
+"""Has a row's question answered as the service does: within the tool's grammar, anew while the tool doubts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Querying:
+    """What a set's database is for: it executes queries, and experts are asked over it."""
+
+    execute: Execute
+    ask: Ask
+
+
 def no_database(_: Dataset) -> None:
     """Nothing executes queries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What answers are computed with: the calculator, and what executes queries on a set's database if it has one."""
+    """What answers are computed with: the calculator, and the queries on a set's database if it has one."""
 
     calculate: Calculate
-    executor: Callable[[Dataset], Execute | None] = no_database
+    querying: Callable[[Dataset], Querying | None] = no_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +84,7 @@ class Evaluator:
     calculate: Calculate
     max_tokens: int = 96
     batch_size: int = 32
-    execute: Execute | None = None
+    querying: Querying | None = None
     """The database's; the metric `execution` needs it."""
 
     def scores(self, model: PreTrainedModel, rows: Sequence[TrainingRow], metric: str, on_done: OnDone) -> list[float]:
@@ -66,7 +93,7 @@ class Evaluator:
             labels = self._labels(model, rows, on_done)
             return [float(label == row.target) for label, row in zip(labels, rows, strict=True)]
         judge = self._judges(metric)[metric]
-        answers = self.answers(model, rows, on_done)
+        answers = (self._asked if metric == "execution" else self.answers)(model, rows, on_done)
         return [judge(answer, row.target) for answer, row in zip(answers, rows, strict=True)]
 
     def measures(
@@ -79,10 +106,11 @@ class Evaluator:
             found = [Measure("label", [float(a == b) for a, b in pairs], mean), Measure("macro_f1", pairs, macro_f1)]
         else:
             answers = self.answers(model, rows, on_done)
-            found = [
-                Measure(name, [judge(answer, row.target) for answer, row in zip(answers, rows, strict=True)], mean)
-                for name, judge in self._judges(metric).items()
-            ]
+            found = [_measure(name, judge, answers, rows) for name, judge in self._judges(metric).items()]
+        if metric == "execution":
+            judge, asked = self._judges(metric)[metric], self._asked(model, rows, lambda _: None)
+            plain = replace(found[0], name="execution_without_grammar")
+            found = [_measure(metric, judge, asked, rows), plain, *found[1:]]
         losses = [self._loss(model, row) for row in rows]
         return [*found, Measure("loss", losses, loss), Measure("perplexity", losses, perplexity)]
 
@@ -93,8 +121,9 @@ class Evaluator:
                 with_calculator = partial(answer_match, calculate=self.calculate)
                 return {"answer": with_calculator, "answer_without_calculator": last_number_match}
             case "execution":
-                assert self.execute is not None
-                return {"execution": partial(execution_match, execute=self.execute), "query_match": query_match}
+                assert self.querying is not None
+                execute = self.querying.execute
+                return {"execution": partial(execution_match, execute=execute), "query_match": query_match}
             case "step_f1":
                 return {"step_f1": step_f1, "edge_f1": edge_f1, "valid_plan": valid_plan}
             case _:
@@ -104,15 +133,25 @@ class Evaluator:
     @torch.inference_mode()
     def _loss(self, model: PreTrainedModel, row: TrainingRow) -> tuple[float, int]:
         """Nats of the wanted answer with its end, and how many tokens they are for."""
-        prompt, renderer = self._prompt(row), PromptRenderer(self.backbone.tokenizer)
+        prompt, renderer = self._prompt(row), self._renderer
         answer = [i for segment in row.segments for i in renderer.encode(segment)]
         answer.append(min(self.backbone.eos_token_ids))
         output: Any = model(input_ids=torch.tensor([[*prompt, *answer]]), logits_to_keep=len(answer) + 1)
         nats = functional.cross_entropy(output.logits[0, :-1].float(), torch.tensor(answer), reduction="sum")
         return float(nats), len(answer)
 
+    def _asked(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
+        """Answers as the service has them from an expert with the tool."""
+        assert self.querying is not None
+        scored = _Scored(model, self.backbone, self.suffix, _compiler(self.backbone))
+        found: list[str] = []
+        for row in rows:
+            found.append(self.querying.ask(scored, row))
+            on_done(1)
+        return found
+
     def answers(self, model: PreTrainedModel, rows: Sequence[TrainingRow], on_done: OnDone) -> list[str]:
-        """Greedy answers, decoded in batches of similar length."""
+        """Greedy answers without a grammar, decoded in batches of similar length."""
         prompts = [self._prompt(row) for row in rows]
         found: dict[int, str] = {}
         order = sorted(range(len(rows)), key=lambda i: len(prompts[i]))
@@ -159,10 +198,45 @@ class Evaluator:
 
     def _encode(self, label: str) -> list[int]:
         eos = min(self.backbone.eos_token_ids)  # with its end, so that no label wins by being another's beginning
-        return [*PromptRenderer(self.backbone.tokenizer).encode(label), eos]
+        return [*self._renderer.encode(label), eos]
 
     def _prompt(self, row: TrainingRow) -> list[int]:
-        return PromptRenderer(self.backbone.tokenizer).render(row.parts, self.suffix)
+        return self._renderer.render(row.parts, self.suffix)
+
+    @property
+    def _renderer(self) -> PromptRenderer:
+        return PromptRenderer(self.backbone.tokenizer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One assembled model, asked with a suffix."""
+
+    model: PreTrainedModel
+    backbone: Backbone
+    suffix: str
+    compiler: GrammarCompiler
+
+    def write(self, parts: PromptParts, params: SamplingParams) -> Iterator[TokenEvent]:
+        matcher = self.compiler.compile(params.grammar) if params.grammar else None
+        tokenizer, eos = self.backbone.tokenizer, self.backbone.eos_token_ids
+        return generate(self.model, tokenizer, self._prompt(parts), params, matcher, eos)
+
+    def score(self, parts: PromptParts, candidates: Sequence[str]) -> list[float]:
+        state, renderer = ModelState(self.model), PromptRenderer(self.backbone.tokenizer)
+        return state.score([renderer.encode(text) for text in candidates], state.forward(self._prompt(parts)))
+
+    def _prompt(self, parts: PromptParts) -> list[int]:
+        return PromptRenderer(self.backbone.tokenizer).render(parts, self.suffix)
+
+
+def _compiler(backbone: Backbone) -> GrammarCompiler:
+    vocab_size = backbone.model.config.get_text_config().vocab_size
+    return GrammarCompiler(backbone.tokenizer, vocab_size, backbone.eos_token_ids)
+
+
+def _measure(name: str, judge: Judge, answers: Sequence[str], rows: Sequence[TrainingRow]) -> Measure:
+    return Measure(name, [judge(answer, row.target) for answer, row in zip(answers, rows, strict=True)], mean)
 
 
 def question(row: TrainingRow) -> str:

@@ -181,7 +181,7 @@ def score_all(expert: Expert, backbone: Backbone, sets: Rows, tools: Tools, list
     general_scores: list[float] = []
     for of, rows in sets.items():
         max_tokens = max_answer_tokens(of)
-        evaluator = Evaluator(backbone, expert.card.suffix, tools.calculate, max_tokens, execute=tools.executor(of))
+        evaluator = Evaluator(backbone, expert.card.suffix, tools.calculate, max_tokens, querying=tools.querying(of))
         total = 2 * len(rows)
         own = evaluator.scores(model, rows, of.metric, counting(listener, of.name, total))
         general = evaluator.scores(backbone.model, rows, of.metric, counting(listener, of.name, total, len(rows)))

@@ -18,6 +18,9 @@ class Recipe:
     scored_sets: tuple[str, ...] = ()
     """Sets that it is scored on beside its own, and not trained on."""
     epochs: int = 4
+    rank: int = 16
+    learning_rate: float = 1e-3
+    """Of low-rank deltas."""
     tool: str | None = None
     max_tokens: int = 96
     gate: GateRules = GateRules()
@@ -58,9 +61,11 @@ RECIPES = (
         "Questions over the tables of the configured database; writes the query that is run read-only.",
         "SQL:",
         {"sql_wikisql": 24000},
-        synthetic_tokens=150000,
+        synthetic_tokens=450000,
         scored_sets=("synthetic_sql",),
-        epochs=3,
+        epochs=2,
+        rank=32,
+        learning_rate=2e-3,
         tool="sql",
         gate=GateRules(
             keywords=("database", "table", "records", "query", "sql"), patterns=(r"\bhow many \w+ (are|have)\b",)

@@ -19,9 +19,9 @@ MAX_TOKENS = 400
 """A longer row of a data set is passed over."""
 _LONGEST_TOPIC = 200
 """Characters; longer rows would make a composed task mostly one quotation."""
-_ASKED_ALONE, _IN_TASK = 0.75, 0.2
+_ASKED_ALONE, _IN_TASK = 0.85, 0.2
 """Parts of the sql expert's synthetic rows: questions outside composed tasks, and of these the steps of short tasks."""
-_RECOMBINED = 0.7
+_RECOMBINED = 0.85
 _ROWS_OF_TABLE = 6
 _LAW_REQUESTS = (
     "Which type of contract clause is this: {x}",

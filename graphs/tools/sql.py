@@ -19,6 +19,7 @@ from graphs.tools.sql_grammar import query_grammar, without_links
 
 MAX_CHARS = 4_000
 ONE_ROW = "1"
+_ASKED_AND_GIVEN = re.compile(r"SELECT (\S+) FROM (?!.* OR |.*\(SELECT).* WHERE (?:.* AND )?\1 = '")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 Row = list[object]
@@ -73,13 +74,16 @@ class SqlTool:
         return self._read(lambda reading: str(reading.schema()))
 
     def constraint(self, step: str) -> Constraint:
-        """A Lark grammar of queries over this database with the values and numbers of this step."""
+        """A Lark grammar of queries over this database with the values and numbers of this step.
+
+        An expert may have learnt other forms, which count if they find something and leave nothing in doubt.
+        """
 
         def grammar(reading: Reading) -> str:
             schema, links = _linked(reading, step)
             return query_grammar(schema, links, step)
 
-        return Constraint("lark", self._read(grammar))
+        return Constraint("lark", self._read(grammar), is_tried_without=True)
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a SELECT query, at most one more than `max_rows`. Raises ToolError."""
@@ -101,7 +105,7 @@ class SqlTool:
     def _result(self, query: str) -> ToolResult:
         columns, rows = self._query(query)
         if not rows:
-            raise self._error(f"no row matches {query!r}")
+            raise self._error(f"no row matches {query!r}", is_doubt=True)
         is_cut = len(rows) > self._max_rows
         rows = rows[: self._max_rows]
         text = _as_text(columns, rows)
@@ -125,8 +129,9 @@ class SqlTool:
         except UnreadableError as error:
             raise self._error(str(error)) from error
 
-    def _error(self, reason: str) -> ToolError:
-        return ToolError(self.name, reason, f"ask for what the tables of {self._database.name!r} hold")
+    def _error(self, reason: str, *, is_doubt: bool = False) -> ToolError:
+        remedy = f"ask for what the tables of {self._database.name!r} hold"
+        return ToolError(self.name, reason, remedy, is_doubt=is_doubt)
 
 
 def _linked(reading: Reading, step: str) -> tuple[Schema, tuple[Link, ...]]:
@@ -165,6 +170,8 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     used = {plain(number) for number in written_numbers(call)}
     warnings += [f"{number} was not used" for number in written_numbers(rest) if plain(number) not in used]
     named = {plain(number) for number in written_numbers(step)} | {ONE_ROW}
+    if _ASKED_AND_GIVEN.match(call):
+        warnings.append("the query asks for what it compares with")
     compared = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
     return [*warnings, *(f"{number} is not in the step" for number in sorted(compared - named))]
 

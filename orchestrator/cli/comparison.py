@@ -11,15 +11,12 @@ from experts.checkpoint import load_expert
 from experts.expert import Expert, general_expert
 from experts.registry import Registry
 from experts.training.comparison import Figure, Measure, compared
-from experts.training.datasets import Dataset
 from experts.training.encoding import Rows
 from experts.training.evaluation import Evaluator, Tools
 from experts.training.making import Listener, counting
-from experts.training.metrics import Execute
-from graphs.errors import ToolError
-from graphs.tools.sql import SqlTool
 from orchestrator.cli.calculation import calculate
 from orchestrator.cli.experts import entry_of
+from orchestrator.cli.querying import querying
 from orchestrator.cli.sheet import Sheet
 
 _MAX_ANSWER_TOKENS = 128
@@ -69,13 +66,13 @@ def compare_experts(
     suffix = next((one.card.suffix for one in experts.values() if one.card.form != "backbone"), "")
     measured: dict[str, dict[str, list[Measure]]] = {}
     tools = scoring_tools(data)
-    executors = {of: tools.executor(of) for of in sets}
+    queryings = {of: tools.querying(of) for of in sets}
     for name, expert in experts.items():
         model = backbone.assemble(expert.upper_layers(backbone))
         own = suffix if expert.card.form == "backbone" else expert.card.suffix
         for of, rows in sets.items():
             tokens = of.max_answer_tokens or _MAX_ANSWER_TOKENS
-            evaluator = Evaluator(backbone, own, tools.calculate, tokens, execute=executors[of])
+            evaluator = Evaluator(backbone, own, tools.calculate, tokens, querying=queryings[of])
             on_done = counting(listeners[name], of.name, len(rows))
             measured.setdefault(of.name, {})[name] = evaluator.measures(model, rows, of.metric, on_done)
     return Comparison(tuple(experts), tuple(_lines(measured, sets)))
@@ -83,22 +80,7 @@ def compare_experts(
 
 def scoring_tools(data: Path | None) -> Tools:
     """The service's own calculator and SQL tool."""
-    return Tools(calculate, partial(_executor, data=data))
-
-
-def _executor(of: Dataset, data: Path | None) -> Execute | None:
-    """What executes queries on the set's database. Raises DatabaseError if that cannot be read."""
-    if of.database is None:
-        return None
-    tool = SqlTool((data or Path()) / of.name / of.database, setting="the data set", max_rows=10_000)
-
-    def execute(query: str) -> Sequence[Sequence[object]]:
-        try:
-            return tool.rows(query)
-        except ToolError as error:
-            raise ValueError(str(error)) from error
-
-    return execute
+    return Tools(calculate, partial(querying, data=data or Path()))
 
 
 def _lines(measured: Mapping[str, Mapping[str, Sequence[Measure]]], sets: Rows) -> Iterator[Line]:

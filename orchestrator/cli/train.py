@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,7 +37,31 @@ _OF_OWN_EXPERTS = (
     *("max_row_tokens", "skip_long"),
 )
 """Options that a recipe leaves nothing to do for."""
-_LEARNING_RATES: dict[Form, float] = {"low_rank": _USUAL.learning_rate, "full": 3e-4}
+_FULL_LEARNING_RATE = 3e-4
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What the options say of the training; None leaves it to the recipe, or to what is usual."""
+
+    form: Form
+    rank: int | None
+    epochs: int | None
+    learning_rate: float | None
+    accumulate: int
+    patience: int
+
+    def config(self, usual: TrainerConfig = _USUAL) -> TrainerConfig:
+        """With the usual values where nothing was chosen; a full expert has a learning rate of its own."""
+        rate = usual.learning_rate if self.form == "low_rank" else _FULL_LEARNING_RATE
+        return TrainerConfig(
+            self.form,
+            self.rank or usual.rank,
+            epochs=self.epochs or usual.epochs,
+            learning_rate=rate if self.learning_rate is None else self.learning_rate,
+            accumulate=self.accumulate,
+            patience=self.patience,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +69,7 @@ class _Work:
     """How experts are trained, and where they go."""
 
     settings: Settings
-    config: TrainerConfig
+    chosen: _Chosen
     output: Path
     console: Console
     store: ActivationStore | None
@@ -101,9 +125,11 @@ def train(
     max_row_tokens: Annotated[int, typer.Option(min=2, help="A longer row of your own is an error.")] = MAX_ROW_TOKENS,
     skip_long: Annotated[bool, typer.Option("--skip-long", help="Leave longer rows out, and say how many.")] = False,
     form: Annotated[Form, typer.Option(help="Low-rank deltas, or the upper layers in full.")] = _USUAL.form,
-    rank: Annotated[int, typer.Option(min=1, help="Of the low-rank deltas.")] = _USUAL.rank,
-    epochs: Annotated[int | None, typer.Option(min=1, help="4; a built-in expert has its own number.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="0.001 for low_rank, 0.0003 for full.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Of the low-rank deltas: 16, or the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="4, or the recipe's.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="0.001 for low_rank or the recipe's, 0.0003 for full.")
+    ] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches of 1,024 tokens in one step.")] = _USUAL.accumulate,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoints; leave what is finished.")] = False,
     checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Between two; one at each epoch's end too.")] = 5.0,
@@ -116,18 +142,13 @@ def train(
     store = ActivationStore(settings.cache_dir.expanduser() / "activations")
     if clear_cache:
         return console.print(f"{_size(store.clear())} removed from {store.directory}")
-    config = replace(_config(form, rank, epochs, learning_rate), accumulate=accumulate, patience=patience)
-    work = _Work(settings, config, output, console, store if cache else None, resume, checkpoint_minutes)
+    chosen = _Chosen(form, rank, epochs, learning_rate, accumulate, patience)
+    work = _Work(settings, chosen, output, console, store if cache else None, resume, checkpoint_minutes)
     own, limits = _Own(file, dataset, dev, licence, source), RowLimits(max_row_tokens, skip_long)
     if _is_builtin(own, names, _given(context)):
-        return _train_builtin(work, _chosen(names or []), epochs)
+        return _train_builtin(work, _recipes(names or []))
     called, about = _checked(name), description or f"Trained on {file.name if file else dataset}."
     return _train_own(work, own, Identity(called, domain or called, about, suffix, tool), limits)
-
-
-def _config(form: Form, rank: int, epochs: int | None, learning_rate: float | None) -> TrainerConfig:
-    rate = _LEARNING_RATES[form] if learning_rate is None else learning_rate
-    return TrainerConfig(form, rank, epochs=epochs or _USUAL.epochs, learning_rate=rate)
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -151,11 +172,12 @@ def _is_builtin(own: _Own, names: list[str] | None, given: list[str]) -> bool:
     return False
 
 
-def _train_builtin(work: _Work, chosen: list[Recipe], epochs: int | None) -> None:
+def _train_builtin(work: _Work, recipes: list[Recipe]) -> None:
     data = data_directory(work.settings)
     backbone = load_backbone(backbone_config(work.settings))
-    for recipe in chosen:
-        config = replace(work.config, epochs=epochs or recipe.epochs)
+    for recipe in recipes:
+        usual = TrainerConfig(rank=recipe.rank, epochs=recipe.epochs, learning_rate=recipe.learning_rate)
+        config = work.chosen.config(usual)
         _train(work, recipe.name, partial(make_builtin, recipe, backbone, data, config, scoring_tools(data)))
 
 
@@ -164,7 +186,7 @@ def _train_own(work: _Work, own: _Own, identity: Identity, limits: RowLimits) ->
     backbone = load_backbone(backbone_config(work.settings))
 
     def make(listener: Listener, files: TrainingFiles) -> Made:
-        return make_expert(identity, backbone, rows, work.config, listener, Surroundings(dev, limits, files))
+        return make_expert(identity, backbone, rows, work.chosen.config(), listener, Surroundings(dev, limits, files))
 
     _train(work, identity.name, make)
 
@@ -201,7 +223,7 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB"
 
 
-def _chosen(names: list[str]) -> list[Recipe]:
+def _recipes(names: list[str]) -> list[Recipe]:
     known = {recipe.name: recipe for recipe in RECIPES}
     if unknown := sorted(set(names) - set(known)):
         raise typer.BadParameter(f"no recipe for {', '.join(unknown)}; known: {', '.join(known)}")

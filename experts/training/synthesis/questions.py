@@ -12,33 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from experts.training.synthesis.things import Subject, invented, recombined
+
 Value = str | int
 _SOME_COLUMNS = 0.75
-_SYLLABLES = ("b d f g k l m n p r s t v z br cl dr gr pl st tr ch".split(), "a e i o u ai ou".split())
 _ASKING = frozenset(("What", "Which", "How", "Who", "Whose", "Where", "For", "Could", "Can", "Do"))
-_ENDINGS = "x nd rt sk lm ft mb".split()
 _OTHER_TABLES = (0, 0, 1, 1, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A kind of thing that a table holds, and what its columns may hold."""
-
-    singular: str
-    plural: str
-    key: str
-    name_kind: str
-    texts: Mapping[str, Sequence[str]]
-    numbers: Mapping[str, tuple[int, int]]
-    place: str | None
-    """The column of where it is: one says `in Oslo`."""
-    counts: tuple[str, ...]
-    """Columns that count something: one says `more than 3 rooms`."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All of them, the key first."""
-        return (self.key, *self.texts, *self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +75,8 @@ class Questions:
         return cls(words, raw["phrases"], subjects, forms)
 
     def recombined(self, rng: random.Random) -> Subject:
-        """A thing with parts of several, half of its words invented: such a table has to be read, not remembered."""
-
-        def word(known: str) -> str:
-            return known if rng.random() < 0.5 else invented(rng)
-
-        thing, other, named = rng.sample(self.subjects, 3)
-        singular, plural = (thing.singular, thing.plural) if rng.random() < 0.5 else _many(invented(rng))
-        texts: dict[str, Sequence[str]] = {}
-        place = None
-        for known in (*rng.sample(list(thing.texts), 1), *rng.sample(list(other.texts), 2)):
-            column, one = word(known), thing if known in thing.texts else other
-            texts[column] = one.texts[known] if rng.random() < 0.5 else [invented(rng, is_name=True) for _ in range(4)]
-            place = column if known == one.place else place
-        amount = rng.choice([column for column in other.numbers if column not in other.counts])
-        known_numbers = {thing.counts[0]: thing, amount: other} | dict.fromkeys(named.numbers, named)
-        numbers = {word(column): (column, one) for column, one in known_numbers.items() if column not in texts}
-        return Subject(
-            singular,
-            plural,
-            word(named.key) if named.key not in {*texts, *numbers} else invented(rng),
-            rng.choice((named.name_kind, "invented")),
-            texts,
-            {column: one.numbers[known] for column, (known, one) in numbers.items()},
-            place,
-            tuple(column for column, (known, one) in numbers.items() if known in one.counts),
-        )
+        """A thing whose name and columns are put together: such a table has to be read, not remembered."""
+        return recombined(rng, self.words)
 
     def table(self, rng: random.Random, subject: Subject, num_rows: int) -> Table:
         """A table named in singular or plural; names, and numbers where their range is wide enough, are unique."""
@@ -140,10 +95,20 @@ class Questions:
         form = rng.choice(self.forms)
         while "PLACE" in form.fields and table.subject.place is None:
             form = rng.choice(self.forms)
+        form = self._worded(rng, form)
         places = self._filled(rng, form, table)
         query = form.query.format_map(places)
         text = re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", form.asked.format_map(places))
         return Question(_sentence(text), _shown(rng, table, others, query), query)
+
+    def _worded(self, rng: random.Random, form: Form) -> Form:
+        """With phrases that have places of their own written out."""
+
+        def written(match: re.Match[str]) -> str:
+            options = list(self.phrases.get(match[1], ()))
+            return rng.choice(options) if any("{" in option for option in options) else match[0]
+
+        return Form(form.query, re.sub(r"\{(\w+)\}", written, form.asked))
 
     def _names(self, rng: random.Random, subject: Subject, count: int) -> list[Value]:
         names: dict[str, None] = {}
@@ -197,18 +162,6 @@ class Questions:
         names = {"s": subject.singular, "p": subject.plural}
         said_names = {letter: name.replace("_", " ") for letter, name in names.items()}
         return places | said_names | {"T": table.name, "i": str(rng.randint(2, 5))}
-
-
-def invented(rng: random.Random, *, is_name: bool = False) -> str:
-    """A word that is in no language: of two syllables or more, with an ending that few words have."""
-    beginnings, vowels = _SYLLABLES
-    parts = [rng.choice(beginnings) + rng.choice(vowels) for _ in range(rng.choice((2, 2, 3)))]
-    made = "".join(parts) + rng.choice(_ENDINGS)
-    return made.capitalize() if is_name else made
-
-
-def _many(singular: str) -> tuple[str, str]:
-    return singular, f"{singular}{'es' if singular[-1] in 'sx' else 's'}"
 
 
 def _sentence(text: str) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from experts.training.recipes import Recipe
 
 TINY_RECIPES = (
-    Recipe("law", "Sentences of courts.", "Label:", {"legalbench_overruling": 300}, epochs=1),
+    Recipe(
+        "law", "Sentences of courts.", "Label:", {"legalbench_overruling": 300}, epochs=1, rank=3, learning_rate=2e-3
+    ),
     Recipe("medical", "Passages.", "Label:", {"medquad_qtype": 300}, epochs=1),
 )
 

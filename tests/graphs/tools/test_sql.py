@@ -70,6 +70,16 @@ def test_nothing_can_be_said_of_a_database_that_has_gone(library: Path) -> None:
         ("Omar Haddad?", "SELECT COUNT(*) FROM members", ("'Omar Haddad' was not used",)),
         ("Omr?", "SELECT COUNT(*) FROM members WHERE name = 'Omr'", ("'Omr' is no value that the step names",)),
         ("HT958?", "SELECT COUNT(*) FROM books WHERE title = 'HT958'", ("'HT958' is no value that the step names",)),
+        (
+            "Which novel?",
+            "SELECT genre FROM books WHERE genre = 'novel'",
+            ("the query asks for what it compares with",),
+        ),
+        (
+            "As dear as Dune?",
+            "SELECT title FROM books WHERE price >= (SELECT price FROM books WHERE title = 'Dune')",
+            (),
+        ),
         ("Above 10?", "SELECT title FROM books WHERE price > 8", ("10 was not used", "8 is not in the step")),
         ("Price of Odes?", "SELECT price FROM books WHERE title = 'Odes'", ("a value is missing (NULL)",)),
     ],

@@ -126,7 +126,7 @@ def test_queries_are_executed_on_the_database(terminal: Terminal, folder: Path) 
     code, output, errors = terminal.ccoe("eval", "--compare", "general,finance", *rows, "--format", "json")
     assert code == 0, errors
     measures = [line["measure"] for line in json.loads(output)["lines"]]
-    assert measures == ["execution", "query_match", "loss", "perplexity"]
+    assert measures == ["execution", "execution_without_grammar", "query_match", "loss", "perplexity"]
 
 
 def test_the_projects_own_queries_are_executed_without_a_data_directory(terminal: Terminal) -> None:

@@ -287,7 +287,10 @@ def test_what_is_finished_is_not_trained_again_by_resume(
     monkeypatch.setenv("CCOE_DATA", str(write_data(folder / "sets")))
     monkeypatch.setattr("orchestrator.cli.train.RECIPES", TINY_RECIPES)
     assert terminal.ccoe("train", "law")[0] == 0
-    version = ExpertCard.load(folder / "trained" / "law").version
+    card = ExpertCard.load(folder / "trained" / "law")
+    version = card.version
+    assert card.low_rank is not None
+    assert (card.low_rank.rank, card.training["learning_rate"]) == (3, 2e-3)  # the recipe's
 
     code, output, errors = terminal.ccoe("train", "--resume")
     assert (code, f"law: 'trained/law' is finished, version {version}" in output) == (0, True), errors
