@@ -142,6 +142,7 @@ def answers(redis: Redis, runs: RunStore, queue: RunQueue) -> AnswerStore:
     return AnswerStore(redis, runs, queue)
 
 
+@pytest.fixture
 def threads(redis: Redis, runs: RunStore, settings: Settings) -> ThreadStore:
     return ThreadStore(redis, Keys(settings.tenant), runs, settings.run_ttl_seconds)
 

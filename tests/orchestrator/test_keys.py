@@ -89,5 +89,6 @@ def test_a_key_of_nobody_is_known_as_such(key: str) -> None:
 
 def test_every_key_of_the_factory_is_of_one_kind_and_every_kind_is_made() -> None:
     owned = [*KEYS.of_run("01a2"), *KEYS.lanes, f"{KEYS.concurrency}a:active", KEYS.idempotency("a")]
-    made = [*owned, KEYS.runs, KEYS.experts_audit, KEYS.api_keys, KEYS.delayed, KEYS.health]
+    agendas = [*KEYS.schedules, *KEYS.webhooks, *KEYS.of_conversation("a-1")]
+    made = [*owned, *agendas, KEYS.runs, KEYS.threads, KEYS.experts_audit, KEYS.api_keys, KEYS.delayed, KEYS.health]
     assert {kind_of(key) for key in made} == set(KINDS)
