@@ -127,9 +127,7 @@ def train(
     form: Annotated[Form, typer.Option(help="Low-rank deltas, or the upper layers in full.")] = _USUAL.form,
     rank: Annotated[int | None, typer.Option(min=1, help="Of the low-rank deltas: 16, or the recipe's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="4, or the recipe's.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="0.001 for low_rank or the recipe's, 0.0003 for full.")
-    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="0.001 or the recipe's; full: 0.0003.")] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches of 1,024 tokens in one step.")] = _USUAL.accumulate,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoints; leave what is finished.")] = False,
     checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Between two; one at each epoch's end too.")] = 5.0,
