@@ -62,11 +62,10 @@ class GateMaker:
         Domains whose expert the gate does not have are left out. Raises DatasetError and TrainingFileError.
         """
         names = {GENERAL, *(card.name for card in gate.cards)}
-        sets = [one for one in DEV_SETS if one.expert in names]
-        texts = [dev_texts(self.data, one) for one in sets]
-        means = iter(self._means("dev", [one for of in texts for one in of]).tolist())
-        figures = [set_figure(gate, of, [next(means) for _ in of]) for of in texts]
-        aimed = [figure for one, figure in zip(sets, figures, strict=True) if one.counts]
+        texts = {one: of for one in DEV_SETS if one.expert in names and (of := dev_texts(self.data, one))}
+        means = iter(self._means("dev", [one for of in texts.values() for one in of]).tolist())
+        figures = [set_figure(gate, of, [next(means) for _ in of]) for of in texts.values()]
+        aimed = [figure for one, figure in zip(texts, figures, strict=True) if one.counts]
         groups = {name: [one for one in aimed if one.expert == name] for name in (*DOMAINS, GENERAL) if name in names}
         groups["domains"] = [one for one in aimed if one.expert != GENERAL]
         alone = [one for one in figures if one.dataset in DOMAINS.get(one.expert, ()) and one.form == "text"]

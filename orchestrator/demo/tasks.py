@@ -103,7 +103,7 @@ def draw_tasks(database: Path, rng: random.Random) -> tuple[DemoTask, ...]:
     shop = f"What is the price of the {first}? What is the price of the {second}? Add both prices."
     contract = (
         f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "
-        f"Which type of contract clause is this: {draw.clause}"
+        f"Say what sort of clause a lawyer would call this: {draw.clause}"
     )
     clinic = (
         f"A workshop pays {draw.amount} dollars of rent a month. How much rent does it pay in {draw.number} months? "

@@ -4,6 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orchestrator.diagnosis.redis_server import faults, redis_info
+from tests.orchestrator.conditions import until
 
 
 async def test_the_embedded_valkey_has_none(redis: Redis) -> None:
@@ -24,6 +25,11 @@ async def test_a_wrong_configuration(redis: Redis, name: str, value: str, good: 
     assert said in found.message
     assert found.remedy
     await redis.config_set(name, good)
+
+    async def is_written() -> bool:
+        return not (await redis_info(redis)).get("aof_rewrite_in_progress")
+
+    await until(is_written, "the log is begun anew; before, Valkey does not stop")
 
 
 @pytest.mark.parametrize(("version", "is_old"), [("6.2.14", True), ("7.0.0", False), ("8.2.1", False)])
