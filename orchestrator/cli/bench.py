@@ -144,13 +144,20 @@ def runs(
         sitting = asyncio.run(module.take(num_runs, num_events, workers, status.update))
     if as_json:
         queues = [{**asdict(queue), "is_right": queue.is_right} for queue in sitting.queue]
-        document = {"events": asdict(sitting.events), "queue": queues, "speedup": sitting.speedup}
+        document = {
+            "events": asdict(sitting.events),
+            "http": asdict(sitting.http),
+            "queue": queues,
+            "speedup": sitting.speedup,
+        }
         typer.echo(json.dumps(document, indent=2))
         return
     table = Table("into one trace, by one worker", "a second", box=None)
     for name, figure in zip(("pieces of text", "entries of text", "results"), astuple(sitting.events), strict=True):
         table.add_row(name, f"{figure:,.0f}")
     console.print(table)
+    told = f"{sitting.http.milliseconds_alone:.1f} ms alone; {sitting.http.num_at_once} at once"
+    console.print(f"a run of five empty steps over HTTP: {told} {sitting.http.steps_per_second:,.0f} steps a second")
     table = Table(f"{num_runs:,} runs", "steps a second", "seconds", "not exactly once", box=None)
     for queue in sitting.queue:
         wrong = num_runs - queue.num_successes + queue.num_claimed_again + queue.num_done_again

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orchestrator.benchmark.event_throughput import event_throughput
+from orchestrator.benchmark.http_throughput import http_throughput
 from orchestrator.benchmark.queue_throughput import NUM_STEPS, STEP_SECONDS, QueueThroughput, queue_throughput
 from orchestrator.settings import Settings
 from tests.orchestrator.processes import ccoe
@@ -16,6 +17,12 @@ async def test_events_are_counted_where_they_arrive(redis: Redis) -> None:
     assert found.tokens_per_second > found.entries_per_second > 0
     assert found.results_per_second > 0
     await redis.flushall()  # its runs have no end
+
+
+async def test_runs_over_http_are_followed_to_their_end(redis: Redis, settings: Settings) -> None:
+    found = await http_throughput(settings, num_alone=2, num_at_once=3)
+    assert found.num_at_once == 3
+    assert found.milliseconds_alone > 0 < found.steps_per_second
 
 
 async def test_each_run_is_executed_exactly_once(redis: Redis, settings: Settings) -> None:
