@@ -95,6 +95,6 @@ RECIPES = (
         epochs=5,
         tool="search",
         max_tokens=40,
-        gate=GateRules(keywords=("notes", "files", "documents", "handbook", "manual"), patterns=()),
+        gate=GateRules(patterns=(r"\b(?:in|from|by|per) (?:my|our) (?:notes|files|documents|handbook|manual)\b",)),
     ),
 )
