@@ -15,6 +15,7 @@ WITH_TORCH = {"train", "eval", "bench", "progress", "losses", "loss_picture", "c
     "gate_training",
     "bench_tuning",
     "bench_tasks",
+    "querying",
 }
 MODULES = sorted(path.stem for path in (ROOT / "orchestrator" / "cli").glob("*.py") if path.stem not in WITH_TORCH)
 
