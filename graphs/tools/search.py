@@ -20,10 +20,13 @@ MAX_ANSWER_CHARS = 80
 NOT_FOUND = "not found"
 """What an expert writes where no passage has the answer."""
 _MOSTLY = 0.7
+_MIN_STEMS = 2
+"""One word alone is no sign that the files speak of it."""
 _STEM_CHARS = 5
 _EMPTY_WORDS = frozenset(
     "a an the of to in on at by for from with is are was were be do does did has have had can what which who whom "
-    "whose when where why how many much long old and or it its that this there per each one".split()
+    "whose when where why how many much long old and or it its that this there per each one i me my you your we us "
+    "hello hi thanks thank please find show tell give list say".split()
 )
 _CHUNK = re.compile(r"\w+(?:[.,:]\d+)*|\s+|[^\w\s]")
 """Words; a number is one, a time too: a part of it would be another number."""
@@ -76,7 +79,7 @@ class SearchTool(JsonTool):
             return False
         known = [_stems(f"{one.name} {one.heading} {one.text}") for one in found]
         share = max((len(wanted & stems) / len(wanted) for stems in known), default=0.0)
-        return True if share >= _MOSTLY else None if share > 0 else False
+        return True if share >= _MOSTLY and len(wanted) >= _MIN_STEMS else None if share > 0 else False
 
     def context(self, step: str) -> str:
         """The passages that fit the step."""

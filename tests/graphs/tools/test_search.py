@@ -68,6 +68,19 @@ def test_a_step_is_recognised_by_what_the_files_speak_of(index: PassageIndex, tm
     assert SearchTool(PassageIndex(tmp_path / "none")).recognises("Where is the chain?") is False
 
 
+def test_small_talk_is_not_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "door.md").write_text("If you leave last, you lock the door. Say hello to the night guard.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    tool = SearchTool(index)
+    for text in ("How are you?", "Hello!", "What can you do for me?", "Say hello."):
+        assert tool.recognises(text) is False, text
+    assert tool.recognises("Where is the door?") is None, "one word says little"
+    assert tool.recognises("Who is the night guard?") is True
+
+
 async def test_vectors_are_used_where_the_index_has_them(index: PassageIndex, tmp_path: Path) -> None:
     loaded: list[str] = []
 
