@@ -28,8 +28,10 @@ _EMPTY_WORDS = frozenset(
     "whose when where why how many much long old and or it its that this there per each one i me my you your we us "
     "hello hi thanks thank please find show tell give list say".split()
 )
-_CHUNK = re.compile(r"\w+(?:[.,:]\d+)*|\s+|[^\w\s]")
-"""Words; a number is one, a time too: a part of it would be another number."""
+_CHUNK = re.compile(r"(?:(?:(?<![\w.,)\]-])[-+\u2212])?[$€£]?(?=\d))?\w+(?:[.,:/-]\d+\w*)*|\s+|[^\w\s]")
+"""Words; a number is one, with its sign and currency, a date and a time too: a part of it would be another number."""
+_BEGINNING = "[-+\u2212$€£\\w]"
+"""Of an answer."""
 _ARGUMENTS = object_schema(
     {
         "query": {"type": "string", "minLength": 1, "description": "words of what is looked for"},
@@ -89,7 +91,7 @@ class SearchTool(JsonTool):
         """A Lark grammar: whole words of one passage in their order, or that it was not found."""
         texts = [json.dumps({"substring_chunks": _CHUNK.findall(one)}) for one in self._texts(step)]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
-        words = [f"A{k}: P{k} & /\\w(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
+        words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
         options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
         return Constraint("lark", "\n".join([f"start: {options}", *words, *spans]))
 

@@ -54,6 +54,21 @@ def test_an_expert_can_write_nothing_but_words_of_one_passage(index: PassageInde
         assert not accepts(grammar, answer), answer
 
 
+def test_a_number_is_taken_with_its_sign_its_currency_and_all_of_its_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "freezer.md").write_text(
+        "The freezer is at -18 degrees, \u22125 on 2024-05-01 at 10:30, and 1/2 full. It costs $2,400 per year."
+    )
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    grammar = SearchTool(index).constraint("freezer").value
+    for answer in ("-18 degrees", "\u22125", "2024-05-01", "10:30", "1/2", "$2,400 per year"):
+        assert accepts(grammar, answer), answer
+    for answer in ("18 degrees", "5", "05-01", "2024", "30", "2", "2,400", "2,40"):
+        assert not accepts(grammar, answer), answer
+
+
 async def test_an_answer_that_no_passage_has_is_an_error(index: PassageIndex) -> None:
     for answer in (NOT_FOUND, "every 300 km"):
         with pytest.raises(ToolError, match="no passage has the answer"):
