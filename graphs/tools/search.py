@@ -85,11 +85,11 @@ class SearchTool(JsonTool):
 
     def context(self, step: str) -> str:
         """The passages that fit the step."""
-        return f"Passages:\n{_as_text(self._search(step, self._num_passages))}"
+        return f"Passages:\n{_as_text(self._shown(step))}"
 
     def constraint(self, step: str) -> Constraint:
         """A Lark grammar: whole words of one passage in their order, or that it was not found."""
-        texts = [json.dumps({"substring_chunks": _CHUNK.findall(one)}) for one in self._texts(step)]
+        texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in self._shown(step)]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
         words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
         options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
@@ -97,22 +97,23 @@ class SearchTool(JsonTool):
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The answer that an expert took from a passage, with the place of that. Raises ToolError."""
-        found = await asyncio.to_thread(self._search, step, self._num_passages)
-        holding = next((one for one in found if call in " ".join(one.text.split())), None)
+        shown, words = await asyncio.to_thread(self._shown, step), _bordered(call)
+        holding = next((one for one in shown if words in _bordered(_in_line(one))), None)
         if call == NOT_FOUND or holding is None:
             raise ToolError(self.name, "no passage has the answer", "ask in other words, or index the file that has it")
         return _found_at(call, [holding])
 
-    def _texts(self, step: str) -> list[str]:
-        return [" ".join(one.text.split()) for one in self._search(step, self._num_passages)]
+    def _shown(self, step: str) -> list[Found]:
+        return self._search(step, self._num_passages)
 
     def _search(self, query: str, k: int) -> list[Found]:
+        """The best passages, as many as fit into a result."""
         if not self._index.path.exists():
             raise ToolError(self.name, "no files are indexed", "index a folder: ccoe index FOLDER")
         try:
             if self._load_embed and self._embed is None and self._index.has_embeddings:
                 self._embed = self._load_embed()
-            return self._index.search(query, k, self._embed)
+            return _fitting(self._index.search(query, k, self._embed))
         except sqlite3.Error as error:
             raise ToolError(self.name, f"the index cannot be read ({error})", "make it anew: ccoe index") from error
 
@@ -127,12 +128,19 @@ def _found_at(text: str, found: Sequence[Found]) -> ToolResult:
     return ToolResult(text, data, sources=tuple(dict.fromkeys(one.citation for one in found)))
 
 
+def _fitting(found: Sequence[Found]) -> list[Found]:
+    """Whole passages while their text is no longer than a result may be; the first one always is."""
+    return [one for k, one in enumerate(found) if k == 0 or len(_as_text(found[: k + 1])) <= MAX_RESULT_CHARS]
+
+
 def _as_text(found: Sequence[Found]) -> str:
-    """Whole passages while they fit; the first one always does."""
-    texts: list[str] = []
-    for one in found:
-        text = f"{one.citation} {' '.join(one.text.split())}"
-        if sum(map(len, texts)) + len(text) > MAX_RESULT_CHARS - len(texts):
-            break
-        texts.append(text)
-    return "\n".join(texts)
+    return "\n".join(f"{one.citation} {_in_line(one)}" for one in found)
+
+
+def _in_line(passage: Found) -> str:
+    return " ".join(passage.text.split())
+
+
+def _bordered(text: str) -> str:
+    """Its chunks with a border around each: a text that is in it consists of whole ones."""
+    return "\x1e" + "".join(f"{chunk}\x1e" for chunk in _CHUNK.findall(text))

@@ -46,6 +46,35 @@ async def test_an_expert_reads_the_passages_that_fit_its_step(index: PassageInde
     assert (result.text, result.sources) == ("200 km", ("[chain.md:3]",))
 
 
+async def test_the_passage_that_has_the_whole_words_is_cited(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("The freezer samples: the freezer of 1985 is at -18 degrees, samples 5.5 years.")
+    (folder / "b.md").write_text("The freezer keeps samples for 5 days, the fridge at 18 degrees.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    for answer in ("5", "18 degrees"):
+        assert (await SearchTool(index).run(answer, "freezer samples")).sources == ("[b.md:1]",)
+
+
+async def test_what_did_not_fit_is_not_cited(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in "abcdefgh":
+        (folder / f"{name}.md").write_text(f"The chain of {name}. " + "Oil the chain. " * 50)
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    tool = SearchTool(index, num_passages=8)
+    result = await invoke(tool, {"query": "chain", "k": 8})
+    assert 1 < len(result.sources) == len(result.data["passages"]) < 8
+    assert [line.partition(" ")[0] for line in result.text.splitlines()] == list(result.sources)
+    hidden = next(name for name in "abcdefgh" if f"[{name}.md:1]" not in result.sources)
+    assert f"chain of {hidden}" not in tool.context("chain")
+    assert not accepts(tool.constraint("chain").value, f"chain of {hidden}")
+    with pytest.raises(ToolError, match="no passage has the answer"):
+        await tool.run(f"chain of {hidden}", "chain")
+
+
 def test_an_expert_can_write_nothing_but_words_of_one_passage(index: PassageIndex) -> None:
     grammar = SearchTool(index).constraint("Every how many km is the chain oiled?").value
     for answer in ("200", "200 km", "Oil the chain", "Pump the tyres to 4 bar", NOT_FOUND):
