@@ -65,9 +65,10 @@ class Speculation:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        fault = await self._cancel(self._begun)
-        if fault and error is None:
-            raise fault
+        if error is None:
+            await self._drop(self._begun)
+        else:
+            await self._cancel(self._begun)
 
     async def emit(self, event: GraphEvent) -> None:
         """Pass the event on, then begin or drop what it is a reason for."""

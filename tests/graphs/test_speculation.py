@@ -127,9 +127,14 @@ def test_a_step_is_taken_over_only_behind_what_it_was_begun_behind() -> None:
             async for piece in super().generate(expert, prompt, **options):
                 yield piece
 
-    outcome, _ = run(Seeing(each_taking(0.1), drafts=drafts), PlanEvents())
+    sink, without = PlanEvents(), PlanEvents()
+    outcome, _ = run(Seeing(each_taking(0.1), drafts=drafts), sink)
     assert outcome.plan.steps[0].text == TREES[0]
     assert known == [(BIRD[0],), (TREES[0],)]
+    dropped = [event for event in sink.events if isinstance(event, SpeculationDropped)]
+    assert [(event.step, event.draft, event.num_output_tokens) for event in dropped] == [(1, 1, 1), (2, 1, 1)]
+    usage = run(TimedPlanner(each_taking(0.1), drafts=drafts), without, Limits(speculate=False))[0].usage
+    assert outcome.usage.num_output_tokens == usage.num_output_tokens + 2
 
 
 def test_what_was_finished_and_is_in_no_plan_costs_its_tokens() -> None:
