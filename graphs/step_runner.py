@@ -175,8 +175,10 @@ class StepRunner:
         profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
         if profile is None:
             raise StepFailed(f"expert {step.expert!r} is no longer there; push it again, or plan anew")
-        tool = self._tools.get(profile.tool) if profile.tool else None
-        if profile.tool and tool is None:
+        # a choice is made, not computed
+        needs_tool = profile.tool is not None and not step.choices
+        tool = self._tools.get(profile.tool or "") if needs_tool else None
+        if profile.tool and needs_tool and tool is None:
             raise ToolError(
                 profile.tool, "this tool is not configured", f"configure it, or pop expert {profile.name!r}"
             )
@@ -237,6 +239,7 @@ def _from_text(asked: _Asked, generation: Generation) -> StepResult:
         *said(asked.prompt.turns),
         asked.prompt.task,
         asked.text,
+        *asked.step.choices,
         *(known.result for known in asked.prompt.inputs),
     )
     if "\n" not in result and (guessed := foreign_numbers(result, sources)):

@@ -72,6 +72,21 @@ async def test_a_number_that_no_tool_computed_is_in_doubt(sink: EventList) -> No
     assert result.warnings == ("30 comes from the expert, not from a tool",)
 
 
+async def test_a_number_that_may_be_chosen_is_in_no_doubt(sink: EventList) -> None:
+    step = Step(id=1, text="How good?", expert="general", choices=("1", "2"))
+    client = ScriptedClient(answers={"general": {"How good?": "2"}}, is_loose=True)
+    result = await runner(client, Plan(steps=(step,)), sink).run(step, {})
+    assert (result.result, result.warnings) == ("2", ())
+
+
+async def test_an_expert_with_a_tool_makes_a_choice_without_it(sink: EventList) -> None:
+    step = Step(id=1, text="What is 24 * 12?", expert="math", choices=("288", "36"))
+    client = ScriptedClient(answers={"math": {step.text: "288"}}, is_loose=True)
+    result = await runner(client, Plan(steps=(step,)), sink).run(step, {})
+    assert (result.result, result.tool, result.warnings) == ("288", None, ())
+    assert client.prompts[0][1].context == ""
+
+
 async def test_an_answer_that_the_expert_was_unsure_of_is_in_doubt(sink: EventList) -> None:
     class UnsureClient(ScriptedClient):
         logprob = -0.8
