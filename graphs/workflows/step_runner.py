@@ -179,7 +179,17 @@ class Subrun:
         if fault:
             result = StepResult(id=step.id, status="error", error=fault, error_kind="step")
         else:
-            result = StepResult(id=step.id, status="success", result=output.text, data=output.data)
+            result = StepResult(
+                id=step.id,
+                status="success",
+                result=output.text,
+                data=output.data,
+                confidence=min(one.confidence for one in found),
+                warnings=tuple(
+                    f"{plan.steps[one.id - 1].name}: {warning}" for one in found for warning in one.warnings
+                ),
+                sources=_sources(found),
+            )
         return with_tokens(result, found)
 
 
@@ -197,13 +207,19 @@ def together(step: int, parts: Sequence[StepResult]) -> StepResult:
         data=[{"result": part.result, "data": part.data} for part in parts],
         confidence=min((part.confidence for part in parts), default=1.0),
         warnings=tuple(f"[{k}]: {one}" for k, part in enumerate(parts, start=1) for one in part.warnings),
+        sources=_sources(parts),
     )
     return with_tokens(result, parts)
 
 
+def _sources(parts: Sequence[StepResult]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source for part in parts for source in part.sources))
+
+
 def _unasked(step: Step, question: StepResult) -> StepResult:
-    """Of a step for a person whose question was skipped, or whom nobody asks."""
-    if question.status == "skipped":
-        return StepResult(id=step.id, status="skipped", error=f"its question was not asked: {question.error}")
+    """Of a step for a person whose question was not asked, or whom nobody asks."""
+    if question.status != "success":
+        reason, kind = f"its question was not asked: {question.error}", question.error_kind
+        return StepResult(id=step.id, status=question.status, error=reason, error_kind=kind)
     reason = "nobody is there who could be asked; run it where a person answers"
     return StepResult(id=step.id, status="error", error=reason, error_kind="step")

@@ -1,0 +1,58 @@
+"""What a step of a workflow leaves: what it rests on, what is in doubt, and why it has no result."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from graphs.protocols import Generated, Prompt
+from graphs.tools.passage_index import PassageIndex
+from graphs.tools.search import SearchTool
+from tests.graphs.workflows.written import PromptedExperts, run, workflow
+
+
+class Unsure(PromptedExperts):
+    """Doubts all that it says."""
+
+    async def generate(self, expert: str, prompt: Prompt, **options: Any) -> AsyncIterator[Generated]:
+        yield Generated("a guess", (1,), (-3.0,), "stop", 9, 1)
+
+
+async def test_where_it_stands_and_what_is_in_doubt_is_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "chain.md").write_text("Oil the chain every 200 km.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(tmp_path / "notes"))
+    inner = """
+        name: inner
+        steps:
+          found: {tool: search, arguments: {query: chain}}
+          guessed: {expert: general, prompt: "{{ steps.found.result }}"}
+        """
+    workflow(tmp_path, inner, "inner.yaml")
+    flow = workflow(
+        tmp_path,
+        """
+        name: outer
+        steps:
+          one: {workflow: inner.yaml}
+          all: {for_each: [chain, oil], tool: search, arguments: {query: "{{ item }}"}}
+        """,
+    )
+    one, all_of_them = (await run(flow, client=Unsure(), tools={"search": SearchTool(index)})).results
+    assert one.sources == all_of_them.sources == ("[chain.md:1]",)
+    assert one.warnings == ("guessed: the expert was unsure",) and one.confidence < 0.1
+
+
+async def test_a_person_who_could_not_be_asked_is_told_why(tmp_path: Path) -> None:
+    flow = workflow(
+        tmp_path,
+        """
+        name: unasked
+        steps:
+          broken: {expert: general, prompt: break}
+          check: {approval: "Send {{ steps.broken.result }}?", needs_success: false}
+        """,
+    )
+    outcome = await run(flow, client=PromptedExperts({"break": "fail"}))
+    assert outcome.results[1].status == outcome.results[2].status == "error"
+    assert outcome.results[2].error == f"its question was not asked: {outcome.results[1].error}"
