@@ -115,28 +115,6 @@ def test_what_was_finished_for_a_dropped_draft_is_used_if_the_plan_has_it() -> N
     assert sink.begun[1, 1] == 1 and (2, 1) not in sink.begun and sink.begun[3, 2] == 6
 
 
-def test_a_step_is_taken_over_only_behind_what_it_was_begun_behind() -> None:
-    bird_first: Written = (BIRD, ("Compare #1.", "law"))
-    drafts: list[Written] = [bird_first, (TREES, ("Compare #1.", "law"), BIRD)]
-    known: list[tuple[str, ...]] = []
-
-    class Seeing(TimedPlanner):
-        async def generate(self, expert: str, prompt: Prompt, **options: Any) -> AsyncIterator[Generated]:
-            if prompt.step == "Compare yes.":
-                known.append(tuple(one.text for one in prompt.inputs))
-            async for piece in super().generate(expert, prompt, **options):
-                yield piece
-
-    sink, without = PlanEvents(), PlanEvents()
-    outcome, _ = run(Seeing(each_taking(0.1), drafts=drafts), sink)
-    assert outcome.plan.steps[0].text == TREES[0]
-    assert known == [(BIRD[0],), (TREES[0],)]
-    dropped = [event for event in sink.events if isinstance(event, SpeculationDropped)]
-    assert [(event.step, event.draft, event.num_output_tokens) for event in dropped] == [(1, 1, 1), (2, 1, 1)]
-    usage = run(TimedPlanner(each_taking(0.1), drafts=drafts), without, Limits(speculate=False))[0].usage
-    assert outcome.usage.num_output_tokens == usage.num_output_tokens + 2
-
-
 def test_what_was_finished_and_is_in_no_plan_costs_its_tokens() -> None:
     sink, without = PlanEvents(), PlanEvents()
     outcome, _ = run(TimedPlanner(each_taking(0.5), drafts=[BAD, GOOD]), sink)
