@@ -24,7 +24,7 @@ from graphs.workflows.plans import QUESTION, definition_of, plan_of
 from graphs.workflows.templates import Renderer, SkippedUse
 from graphs.workflows.tool_call import ToolCall
 from graphs.workflows.values import has_failed, values_of
-from graphs.workflows.work import Called, Nested, Prompted, Work, work_of
+from graphs.workflows.work import Called, Nested, Prompted, Unfilled, Work, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,10 @@ class WorkflowStepRunner:
         works: list[Work] = []
         for k, item in enumerate(items):
             loop = {"index": k + 1, "index0": k, "length": len(items)}
-            works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+            try:
+                works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+            except (RenderError, InvalidInputs) as failure:
+                works.append(Unfilled(str(failure)))
             await asyncio.sleep(0)  # templates may be slow, and other runs wait
         room = asyncio.Semaphore(definition.concurrency)
 
@@ -149,6 +152,8 @@ class WorkflowStepRunner:
             case Nested():
                 # its own steps are counted, and held to the run's time
                 return await Attempts(step.id, policy, Subrun(step, work, around, iteration)).answer(step.expert)
+            case Unfilled(error=error):
+                return await _unfilled(step, error, policy)
         around.meter.start_step()
         async with around.meter.in_time():
             return await Attempts(step.id, policy, attempt).answer(step.expert)
@@ -214,6 +219,19 @@ def together(step: int, parts: Sequence[StepResult]) -> StepResult:
 
 def _sources(parts: Sequence[StepResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(source for part in parts for source in part.sources))
+
+
+async def _unfilled(step: Step, error: str, policy: StepPolicy) -> StepResult:
+    """The failure, or the default: nobody could be asked anything, again or instead."""
+    failed = StepResult(id=step.id, status="error", error=error, error_kind="step")
+
+    async def attempt(expert: str, sampling: Sampling, sample: int) -> StepResult:
+        return failed
+
+    if policy.on_failure != "default":
+        return failed
+    policy = StepPolicy(on_failure="default", default=policy.default)
+    return await Attempts(step.id, policy, attempt).answer(step.expert)
 
 
 def _unasked(step: Step, question: StepResult) -> StepResult:

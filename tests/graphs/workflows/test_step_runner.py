@@ -56,3 +56,26 @@ async def test_a_person_who_could_not_be_asked_is_told_why(tmp_path: Path) -> No
     outcome = await run(flow, client=PromptedExperts({"break": "fail"}))
     assert outcome.results[1].status == outcome.results[2].status == "error"
     assert outcome.results[2].error == f"its question was not asked: {outcome.results[1].error}"
+
+
+LOOP = """
+name: loop
+steps:
+  each:
+    expert: general
+    prompt: "{{ item.x }}"
+    for_each: [{x: a}, {y: b}, {x: c}]
+    policy: POLICY
+output: "{{ steps.each.result | join(', ') }}"
+"""
+
+
+async def test_an_item_whose_template_fails_is_left_to_the_policy(tmp_path: Path) -> None:
+    with_default = LOOP.replace("POLICY", "{on_failure: default, default: none, retry: {on: [step]}}")
+    outcome = await run(workflow(tmp_path, with_default))
+    assert outcome.answer.answer == "said: a, none, said: c"
+    assert "[2]: the default, as there is no result" in outcome.results[0].warnings[0]
+    client = PromptedExperts()
+    outcome = await run(workflow(tmp_path, LOOP.replace("POLICY", "{}")), client=client)
+    assert str(outcome.results[0].error).startswith("1 of 3 items failed; [2]: ")
+    assert client.asked == ["a", "c"]
