@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from graphs.plan import Plan, Step
 from graphs.protocols import Generated, Prompt
 from graphs.tools.passage_index import PassageIndex
 from graphs.tools.search import SearchTool
+from tests.graphs.scripted_client import EventList, ScriptedClient
+from tests.graphs.test_step_runner import runner
 from tests.graphs.workflows.written import PromptedExperts, run, workflow
 
 
@@ -79,3 +82,18 @@ async def test_an_item_whose_template_fails_is_left_to_the_policy(tmp_path: Path
     outcome = await run(workflow(tmp_path, LOOP.replace("POLICY", "{}")), client=client)
     assert str(outcome.results[0].error).startswith("1 of 3 items failed; [2]: ")
     assert client.asked == ["a", "c"]
+
+
+async def test_a_number_that_may_be_chosen_is_in_no_doubt(sink: EventList) -> None:
+    step = Step(id=1, text="How good?", expert="general", choices=("1", "2"))
+    client = ScriptedClient(answers={"general": {"How good?": "2"}}, is_loose=True)
+    result = await runner(client, Plan(steps=(step,)), sink).run(step, {})
+    assert (result.result, result.warnings) == ("2", ())
+
+
+async def test_an_expert_with_a_tool_makes_a_choice_without_it(sink: EventList) -> None:
+    step = Step(id=1, text="What is 24 * 12?", expert="math", choices=("288", "36"))
+    client = ScriptedClient(answers={"math": {step.text: "288"}}, is_loose=True)
+    result = await runner(client, Plan(steps=(step,)), sink).run(step, {})
+    assert (result.result, result.tool, result.warnings) == ("288", None, ())
+    assert client.prompts[0][1].context == ""
