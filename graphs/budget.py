@@ -64,6 +64,11 @@ class Meter:
         seconds = 0.0 if self._begun is None else asyncio.get_running_loop().time() - self._begun
         return Spent(tokens=self._tokens, seconds=seconds, steps=self._steps, tool_calls=self._tool_calls)
 
+    @property
+    def limits_tool_calls(self) -> bool:
+        """Whether calls are to be spared."""
+        return self._budget.tool_calls is not None
+
     def start_step(self) -> None:
         """Count a step that is about to run."""
         self._check("steps", self._budget.steps, self._steps)

@@ -41,10 +41,10 @@ class RunStep(Protocol):
 _Find = Callable[[], Awaitable[StepResult | None]]
 
 
-def step_key(step: Step, results: Results) -> StepKey:
-    """Which execution of a step this is: its text, its expert, and what it is given."""
-    needed = [results[k] for k in step.depends_on]
-    inputs = [(one.id, one.status, one.result, one.data, one.error) for one in needed]
+def step_key(step: Step, plan: Plan, results: Results) -> StepKey:
+    """Which execution of a step this is: its text, its expert, and what it is given: results, and what they answer."""
+    needed = [(plan.steps[k - 1].text, results[k]) for k in step.depends_on]
+    inputs = [(one.id, text, one.status, one.result, one.data, one.error) for text, one in needed]
     given = json.dumps([step.text, step.expert, inputs])
     return StepKey(step.id, hashlib.sha256(given.encode()).hexdigest(), step.round)
 
@@ -72,7 +72,7 @@ class Dispatcher:
         *,
         memo: StepMemo | None = None,
     ) -> None:
-        self._steps, self._dependants = {step.id: step for step in plan.steps}, plan.dependants
+        self._plan, self._steps, self._dependants = plan, {step.id: step for step in plan.steps}, plan.dependants
         self._run_step, self._sink, self._memo = run_step, sink, memo
         self._results: dict[int, StepResult] = {}
         self._in_state: Collection[int] = ()
@@ -163,7 +163,7 @@ class Dispatcher:
             return
         step, execution = self._steps[k], self._executions.get(k)
         is_ready = all(needed in self._results for needed in step.depends_on)
-        key = step_key(step, self._results) if is_ready else None
+        key = step_key(step, self._plan, self._results) if is_ready else None
         if execution and execution.key != key:
             self._forget(k)
             for dependant in self._dependants[k]:

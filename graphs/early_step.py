@@ -67,11 +67,16 @@ class EarlyStep:
         """The result, as a StepRunner gives it; what was held back is told first."""
         assert self._task is not None
         self._commit = commit
-        async with self._in_order:
-            for event in self._held:
-                await self._sink.emit(event)
-            self._is_taken.set()
-        result = await self._task
+        try:
+            async with self._in_order:
+                for event in self._held:
+                    await self._sink.emit(event)
+                self._is_taken.set()
+            result = await self._task
+        except BaseException:
+            # nobody else knows of it any more
+            self.cancel()
+            raise
         assert result is not None
         return result
 

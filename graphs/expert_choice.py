@@ -51,11 +51,12 @@ class ExpertChoice:
         """The expert of the step `text`, whose name is what the prompt goes on with. Raises GenerationError."""
         profiles = sorted(self.client.profiles(), key=lambda profile: profile.name)
         experts = [profile.name for profile in profiles if profile.name != PLANNER]
-        logprobs, gate_scores = await asyncio.gather(
-            self.client.score(PLANNER, prompt, [f'{name}"' for name in experts]), self._gate_scores(text)
+        logprobs, gate_scores, of_tools = await asyncio.gather(
+            self.client.score(PLANNER, prompt, [f'{name}"' for name in experts]),
+            self._gate_scores(text),
+            self._recognised(text),
         )
         planner_scores = shares(dict(zip(experts, logprobs, strict=True)))
-        of_tools = {name: tool.recognises(text) for name, tool in self.tools.items()}
         recognised = {profile.name: of_tools.get(profile.tool or "") for profile in profiles}
         weighed = with_gate(planner_scores, gate_scores, self.gate_weight)
         scores = shares({name: logprob + RECOGNISED[recognised[name]] for name, logprob in weighed.items()})
@@ -63,6 +64,14 @@ class ExpertChoice:
         nothing = f"names nothing that the tool of {expert} works on"
         warnings = (nothing,) if recognised[expert] is False else ()
         return Choice(expert, scores, planner_scores, gate_scores, warnings)
+
+    async def _recognised(self, text: str) -> dict[str, bool | None]:
+        """What each tool says of the text; it may read its database for that, and the event loop does not wait."""
+        names = {profile.tool for profile in self.client.profiles()}
+        tools = {name: tool for name, tool in self.tools.items() if name in names}
+        if not tools:
+            return {}
+        return await asyncio.to_thread(lambda: {name: tool.recognises(text) for name, tool in tools.items()})
 
     async def _gate_scores(self, text: str) -> dict[str, float]:
         return dict(await self.gate.scores(text)) if self.gate else {}

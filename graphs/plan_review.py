@@ -102,8 +102,9 @@ def _repeated_numbers(task: str, steps: Sequence[Step]) -> list[str]:
 
 
 def _unclear_experts(steps: Sequence[Step]) -> list[str]:
-    """Steps whose expert was hardly likelier than another."""
-    unclear = [step for step in steps if step.scores and step.scores[step.expert] < MIN_SCORE]
+    """Steps whose expert was hardly likelier than another. Those that no expert was sure of are for `general`."""
+    chosen = [step for step in steps if step.scores and step.scores[step.expert] == max(step.scores.values())]
+    unclear = [step for step in chosen if step.scores[step.expert] < MIN_SCORE]
     return [f"step {step.id} may be for another expert than {step.expert}" for step in unclear]
 
 

@@ -94,7 +94,8 @@ class Rounds:
         """Run the steps of the last plan that are not finished, then answer or plan anew."""
         planned = state["planned"][-1]
         may_go_on = planned.source != "given" and planned.plan.num_rounds < self.limits.max_rounds
-        joiner, run_step = self._joiner(planned), self.speculation.before(self._runner(planned).run)
+        joiner = self._joiner(planned)
+        run_step = self.speculation.before(self._runner(planned).run, planned.plan)
         async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
 
             async def join(results: Results) -> Answered | None:

@@ -65,9 +65,10 @@ class Speculation:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        fault = await self._cancel(self._begun)
-        if fault and error is None:
-            raise fault
+        if error is None:
+            await self._drop(self._begun)
+        else:
+            await self._cancel(self._begun)
 
     async def emit(self, event: GraphEvent) -> None:
         """Pass the event on, then begin or drop what it is a reason for."""
@@ -83,11 +84,11 @@ class Speculation:
             case _:
                 pass
 
-    def before(self, run_step: RunStep) -> RunStep:
-        """Runs a step as `run_step` does, unless it was begun early with the same inputs."""
+    def before(self, run_step: RunStep, plan: Plan) -> RunStep:
+        """Runs a step of the plan as `run_step` does, unless it was begun early with the same inputs."""
 
         async def run(step: Step, results: Results, commit: Commit | None) -> StepResult:
-            early = self._with_key(step_key(step, results))
+            early = self._with_key(step_key(step, plan, results))
             if early is None:
                 return await run_step(step, results, commit)
             self._meter.start_step()
@@ -116,7 +117,7 @@ class Speculation:
         if needed:
             await asyncio.wait([one.success for one in needed.values()])
         results = {k: one.success.result() for k, one in needed.items()}
-        key = step_key(early.step, results)
+        key = step_key(early.step, plan, results)
         if same := self._with_key(key):
             if same.success.done():
                 early.success.set_result(same.success.result())

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from graphs.attempts import Attempts
 from graphs.budget import Budget, Meter
-from graphs.errors import StepFailed, StepRequired, ToolError
+from graphs.errors import BudgetExhausted, StepFailed, StepRequired, ToolError
 from graphs.events import EventSink, StepFinished, StepResult, StepStarted, StepToken, ToolCalled
 from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
@@ -50,6 +50,8 @@ class _Asked:
     profile: ExpertProfile
     tool: Tool | None
     sample: int
+    generations: list[Generation] = field(default_factory=list[Generation])
+    """All that was written for it, what was not taken included."""
 
 
 class StepRunner:
@@ -109,12 +111,13 @@ class StepRunner:
         self, step: Step, results: Results, expert: str, sampling: Sampling = GREEDY, sample: int = 0
     ) -> StepResult:
         """One attempt at a step by an expert, without its policy. Raises BudgetExhausted."""
+        asked: _Asked | None = None
         generation: Generation | None = None
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
             if asked.tool:
                 constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
-                freely = constraint is not None and constraint.is_tried_without
+                freely = constraint and constraint.is_tried_without and not self._meter.limits_tool_calls
                 if not freely or (done := await self._freely(asked, asked.tool, sampling)) is None:
                     generation = await self._generate(asked, sampling, constraint)
                     done = await self._from_calls(asked, asked.tool, constraint, generation)
@@ -129,16 +132,12 @@ class StepRunner:
             found = StepResult(
                 id=step.id, status="error", error=failure.reason, error_kind=failure.kind, call=call, tool=tool
             )
+        usage = _usage(asked.generations if asked else ())
         if generation is None:
-            return found
-        doubt = (UNSURE,) if generation.confidence < MIN_CONFIDENCE else ()
-        usage = {
-            "warnings": (*found.warnings, *doubt),
-            "confidence": generation.confidence,
-            "num_prompt_tokens": generation.num_prompt_tokens,
-            "num_output_tokens": generation.num_output_tokens,
-        }
-        return found.model_copy(update=usage)
+            return found.model_copy(update=usage)
+        confidence = generation.confidence
+        doubt = (UNSURE,) if confidence < MIN_CONFIDENCE else ()
+        return found.model_copy(update={**usage, "warnings": (*found.warnings, *doubt), "confidence": confidence})
 
     async def _freely(self, asked: _Asked, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
         """Ask without the grammar; nothing if that leaves a doubt."""
@@ -156,15 +155,19 @@ class StepRunner:
         found: dict[int, tuple[StepResult, Generation]] = {}  # by the number of doubts, of each the first
         doubt: ToolError | None = None
         for sampling in (None, *ATTEMPTS):
-            if sampling is not None:
-                generation = await self._generate(asked, sampling, constraint)
             try:
+                if sampling is not None:
+                    generation = await self._generate(asked, sampling, constraint)
                 result = await self._from_tool(asked, tool, generation)
                 found.setdefault(len(result.warnings), (result, generation))
             except ToolError as error:
                 if sampling is None and not error.is_doubt:
                     raise
                 doubt = doubt or error
+            except BudgetExhausted:
+                if not found:
+                    raise
+                break
             if 0 in found:
                 break
         if doubt and not found:
@@ -175,8 +178,10 @@ class StepRunner:
         profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
         if profile is None:
             raise StepFailed(f"expert {step.expert!r} is no longer there; push it again, or plan anew")
-        tool = self._tools.get(profile.tool) if profile.tool else None
-        if profile.tool and tool is None:
+        # a choice is made, not computed
+        needs_tool = profile.tool is not None and not step.choices
+        tool = self._tools.get(profile.tool or "") if needs_tool else None
+        if profile.tool and needs_tool and tool is None:
             raise ToolError(
                 profile.tool, "this tool is not configured", f"configure it, or pop expert {profile.name!r}"
             )
@@ -205,7 +210,9 @@ class StepRunner:
             if asked.sample == 0:
                 await self._sink.emit(StepToken(step=step.id, text=text))
 
-        return await ask(self._client, question, show)
+        generation = await ask(self._client, question, show)
+        asked.generations.append(generation)
+        return generation
 
     async def _from_tool(self, asked: _Asked, tool: Tool, generation: Generation) -> StepResult:
         if not generation.is_whole:
@@ -237,6 +244,7 @@ def _from_text(asked: _Asked, generation: Generation) -> StepResult:
         *said(asked.prompt.turns),
         asked.prompt.task,
         asked.text,
+        *asked.step.choices,
         *(known.result for known in asked.prompt.inputs),
     )
     if "\n" not in result and (guessed := foreign_numbers(result, sources)):
@@ -244,6 +252,13 @@ def _from_text(asked: _Asked, generation: Generation) -> StepResult:
     # ids stand for the text only if nothing was stripped from it
     token_ids = generation.token_ids if result == generation.text else None
     return StepResult(id=asked.step.id, status="success", result=result, token_ids=token_ids, warnings=tuple(warnings))
+
+
+def _usage(generations: Sequence[Generation]) -> dict[str, int]:
+    return {
+        "num_prompt_tokens": sum(one.num_prompt_tokens for one in generations),
+        "num_output_tokens": sum(one.num_output_tokens for one in generations),
+    }
 
 
 def _outcome(result: StepResult) -> str:

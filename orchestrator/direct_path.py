@@ -1,5 +1,6 @@
 """Whether a task needs no planner: the gate is asked, and if it is sure, its expert answers in one step."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
@@ -37,7 +38,7 @@ async def plan_directly(
             raise
         return None
     expert = choice.expert if mode is Mode.DIRECT else sure_expert(task, choice)
-    if expert is None or (mode is Mode.AUTO and not _is_able(expert, task, experts, tools)):
+    if expert is None or (mode is Mode.AUTO and not await _is_able(expert, task, experts, tools)):
         return None
     return direct_plan(task, expert, choice.scores, time.perf_counter() - started)
 
@@ -58,11 +59,14 @@ def sure_expert(task: str, choice: GateAnswer) -> str | None:
     return choice.expert if score >= MIN_SCORE else None
 
 
-def _is_able(expert: str, task: str, experts: ExpertHost, tools: Mapping[str, Tool]) -> bool:
+async def _is_able(expert: str, task: str, experts: ExpertHost, tools: Mapping[str, Tool]) -> bool:
     """Whether the expert has what it needs, and for `general` no tool that knows of what the task names."""
     profile = next((profile for profile in experts.profiles() if profile.name == expert), None)
     if profile is None:
         return False
     if expert == GENERAL:
-        return not any(tool.recognises(task) for tool in tools.values())
-    return not profile.tool or (profile.tool in tools and tools[profile.tool].recognises(task) is not False)
+        # a tool may read its database for this; the event loop does not wait for it
+        return not await asyncio.to_thread(lambda: any(tool.recognises(task) for tool in tools.values()))
+    if not profile.tool:
+        return True
+    return profile.tool in tools and await asyncio.to_thread(tools[profile.tool].recognises, task) is not False

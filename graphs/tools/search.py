@@ -20,13 +20,18 @@ MAX_ANSWER_CHARS = 80
 NOT_FOUND = "not found"
 """What an expert writes where no passage has the answer."""
 _MOSTLY = 0.7
+_MIN_STEMS = 2
+"""One word alone is no sign that the files speak of it."""
 _STEM_CHARS = 5
 _EMPTY_WORDS = frozenset(
     "a an the of to in on at by for from with is are was were be do does did has have had can what which who whom "
-    "whose when where why how many much long old and or it its that this there per each one".split()
+    "whose when where why how many much long old and or it its that this there per each one i me my you your we us "
+    "hello hi thanks thank please find show tell give list say".split()
 )
-_CHUNK = re.compile(r"\w+(?:[.,:]\d+)*|\s+|[^\w\s]")
-"""Words; a number is one, a time too: a part of it would be another number."""
+_CHUNK = re.compile(r"(?:(?:(?<![\w.,)\]-])[-+\u2212])?[$€£]?(?=\d))?\w+(?:[.,:/-]\d+\w*)*|\s+|[^\w\s]")
+"""Words; a number is one, with its sign and currency, a date and a time too: a part of it would be another number."""
+_BEGINNING = "[-+\u2212$€£\\w]"
+"""Of an answer."""
 _ARGUMENTS = object_schema(
     {
         "query": {"type": "string", "minLength": 1, "description": "words of what is looked for"},
@@ -76,38 +81,39 @@ class SearchTool(JsonTool):
             return False
         known = [_stems(f"{one.name} {one.heading} {one.text}") for one in found]
         share = max((len(wanted & stems) / len(wanted) for stems in known), default=0.0)
-        return True if share >= _MOSTLY else None if share > 0 else False
+        return True if share >= _MOSTLY and len(wanted) >= _MIN_STEMS else None if share > 0 else False
 
     def context(self, step: str) -> str:
         """The passages that fit the step."""
-        return f"Passages:\n{_as_text(self._search(step, self._num_passages))}"
+        return f"Passages:\n{_as_text(self._shown(step))}"
 
     def constraint(self, step: str) -> Constraint:
         """A Lark grammar: whole words of one passage in their order, or that it was not found."""
-        texts = [json.dumps({"substring_chunks": _CHUNK.findall(one)}) for one in self._texts(step)]
+        texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in self._shown(step)]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
-        words = [f"A{k}: P{k} & /\\w(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
+        words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
         options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
         return Constraint("lark", "\n".join([f"start: {options}", *words, *spans]))
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The answer that an expert took from a passage, with the place of that. Raises ToolError."""
-        found = await asyncio.to_thread(self._search, step, self._num_passages)
-        holding = next((one for one in found if call in " ".join(one.text.split())), None)
+        shown, words = await asyncio.to_thread(self._shown, step), _bordered(call)
+        holding = next((one for one in shown if words in _bordered(_in_line(one))), None)
         if call == NOT_FOUND or holding is None:
             raise ToolError(self.name, "no passage has the answer", "ask in other words, or index the file that has it")
         return _found_at(call, [holding])
 
-    def _texts(self, step: str) -> list[str]:
-        return [" ".join(one.text.split()) for one in self._search(step, self._num_passages)]
+    def _shown(self, step: str) -> list[Found]:
+        return self._search(step, self._num_passages)
 
     def _search(self, query: str, k: int) -> list[Found]:
+        """The best passages, as many as fit into a result."""
         if not self._index.path.exists():
             raise ToolError(self.name, "no files are indexed", "index a folder: ccoe index FOLDER")
         try:
             if self._load_embed and self._embed is None and self._index.has_embeddings:
                 self._embed = self._load_embed()
-            return self._index.search(query, k, self._embed)
+            return _fitting(self._index.search(query, k, self._embed))
         except sqlite3.Error as error:
             raise ToolError(self.name, f"the index cannot be read ({error})", "make it anew: ccoe index") from error
 
@@ -122,12 +128,19 @@ def _found_at(text: str, found: Sequence[Found]) -> ToolResult:
     return ToolResult(text, data, sources=tuple(dict.fromkeys(one.citation for one in found)))
 
 
+def _fitting(found: Sequence[Found]) -> list[Found]:
+    """Whole passages while their text is no longer than a result may be; the first one always is."""
+    return [one for k, one in enumerate(found) if k == 0 or len(_as_text(found[: k + 1])) <= MAX_RESULT_CHARS]
+
+
 def _as_text(found: Sequence[Found]) -> str:
-    """Whole passages while they fit; the first one always does."""
-    texts: list[str] = []
-    for one in found:
-        text = f"{one.citation} {' '.join(one.text.split())}"
-        if sum(map(len, texts)) + len(text) > MAX_RESULT_CHARS - len(texts):
-            break
-        texts.append(text)
-    return "\n".join(texts)
+    return "\n".join(f"{one.citation} {_in_line(one)}" for one in found)
+
+
+def _in_line(passage: Found) -> str:
+    return " ".join(passage.text.split())
+
+
+def _bordered(text: str) -> str:
+    """Its chunks with a border around each: a text that is in it consists of whole ones."""
+    return "\x1e" + "".join(f"{chunk}\x1e" for chunk in _CHUNK.findall(text))

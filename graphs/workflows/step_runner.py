@@ -24,7 +24,7 @@ from graphs.workflows.plans import QUESTION, definition_of, plan_of
 from graphs.workflows.templates import Renderer, SkippedUse
 from graphs.workflows.tool_call import ToolCall
 from graphs.workflows.values import has_failed, values_of
-from graphs.workflows.work import Called, Nested, Prompted, Work, work_of
+from graphs.workflows.work import Called, Nested, Prompted, Unfilled, Work, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,10 @@ class WorkflowStepRunner:
         works: list[Work] = []
         for k, item in enumerate(items):
             loop = {"index": k + 1, "index0": k, "length": len(items)}
-            works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+            try:
+                works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+            except (RenderError, InvalidInputs) as failure:
+                works.append(Unfilled(str(failure)))
             await asyncio.sleep(0)  # templates may be slow, and other runs wait
         room = asyncio.Semaphore(definition.concurrency)
 
@@ -149,6 +152,8 @@ class WorkflowStepRunner:
             case Nested():
                 # its own steps are counted, and held to the run's time
                 return await Attempts(step.id, policy, Subrun(step, work, around, iteration)).answer(step.expert)
+            case Unfilled(error=error):
+                return await _unfilled(step, error, policy)
         around.meter.start_step()
         async with around.meter.in_time():
             return await Attempts(step.id, policy, attempt).answer(step.expert)
@@ -179,7 +184,17 @@ class Subrun:
         if fault:
             result = StepResult(id=step.id, status="error", error=fault, error_kind="step")
         else:
-            result = StepResult(id=step.id, status="success", result=output.text, data=output.data)
+            result = StepResult(
+                id=step.id,
+                status="success",
+                result=output.text,
+                data=output.data,
+                confidence=min(one.confidence for one in found),
+                warnings=tuple(
+                    f"{plan.steps[one.id - 1].name}: {warning}" for one in found for warning in one.warnings
+                ),
+                sources=_sources(found),
+            )
         return with_tokens(result, found)
 
 
@@ -197,13 +212,32 @@ def together(step: int, parts: Sequence[StepResult]) -> StepResult:
         data=[{"result": part.result, "data": part.data} for part in parts],
         confidence=min((part.confidence for part in parts), default=1.0),
         warnings=tuple(f"[{k}]: {one}" for k, part in enumerate(parts, start=1) for one in part.warnings),
+        sources=_sources(parts),
     )
     return with_tokens(result, parts)
 
 
+def _sources(parts: Sequence[StepResult]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source for part in parts for source in part.sources))
+
+
+async def _unfilled(step: Step, error: str, policy: StepPolicy) -> StepResult:
+    """The failure, or the default: nobody could be asked anything, again or instead."""
+    failed = StepResult(id=step.id, status="error", error=error, error_kind="step")
+
+    async def attempt(expert: str, sampling: Sampling, sample: int) -> StepResult:
+        return failed
+
+    if policy.on_failure != "default":
+        return failed
+    policy = StepPolicy(on_failure="default", default=policy.default)
+    return await Attempts(step.id, policy, attempt).answer(step.expert)
+
+
 def _unasked(step: Step, question: StepResult) -> StepResult:
-    """Of a step for a person whose question was skipped, or whom nobody asks."""
-    if question.status == "skipped":
-        return StepResult(id=step.id, status="skipped", error=f"its question was not asked: {question.error}")
+    """Of a step for a person whose question was not asked, or whom nobody asks."""
+    if question.status != "success":
+        reason, kind = f"its question was not asked: {question.error}", question.error_kind
+        return StepResult(id=step.id, status=question.status, error=reason, error_kind=kind)
     reason = "nobody is there who could be asked; run it where a person answers"
     return StepResult(id=step.id, status="error", error=reason, error_kind="step")

@@ -46,4 +46,5 @@ class ToolCall:
             call=call,
             tool=self.tool,
             warnings=computed.warnings,
+            sources=computed.sources,
         )

@@ -48,7 +48,19 @@ class Nested:
         return digest("workflow", self.workflow.model_dump(mode="json"), self.inputs)
 
 
-Work = Prompted | Called | Nested
+@dataclass(frozen=True, slots=True)
+class Unfilled:
+    """Nothing: a template failed for this item."""
+
+    error: str
+
+    @property
+    def digest(self) -> str:
+        """Of the reason."""
+        return digest("unfilled", self.error)
+
+
+Work = Prompted | Called | Nested | Unfilled
 
 
 def work_of(step: WorkflowStep, values: Mapping[str, Any], renderer: Renderer) -> Work:

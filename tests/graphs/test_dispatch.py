@@ -131,16 +131,18 @@ def test_a_failure_is_not_kept() -> None:
 
 
 def test_the_key_of_a_step_changes_with_all_that_it_is_given() -> None:
-    step = Step(id=2, text="step", expert="law", depends_on=(1,))
+    needed, step = Step(id=1, text="needed", expert="law"), Step(id=2, text="step", expert="law", depends_on=(1,))
+    plan, other_plan = (Plan(steps=(one, step)) for one in (needed, needed.model_copy(update={"text": "other"})))
     given = {1: StepResult(id=1, status="success", result="yes")}
-    key = step_key(step, given)
-    assert key == step_key(step, {1: given[1].model_copy(update={"seconds": 5.0, "confidence": 0.1})})
+    key = step_key(step, plan, given)
+    assert key == step_key(step, plan, {1: given[1].model_copy(update={"seconds": 5.0, "confidence": 0.1})})
     others = [
-        step_key(step.model_copy(update={"text": "other"}), given),
-        step_key(step.model_copy(update={"expert": "general"}), given),
-        step_key(step, {1: given[1].model_copy(update={"result": "no"})}),
+        step_key(step.model_copy(update={"text": "other"}), plan, given),
+        step_key(step.model_copy(update={"expert": "general"}), plan, given),
+        step_key(step, plan, {1: given[1].model_copy(update={"result": "no"})}),
+        step_key(step, other_plan, given),
     ]
-    assert len({key.digest, *(other.digest for other in others)}) == 4
+    assert len({key.digest, *(other.digest for other in others)}) == 5
 
 
 def test_a_fault_of_a_step_ends_the_run_and_its_siblings() -> None:

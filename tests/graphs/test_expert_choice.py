@@ -1,6 +1,7 @@
 """A step's expert: the planner's score of whole names, the gate as a prior, a threshold below which it is `general`."""
 
 import math
+import threading
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from graphs.events import Planned
 from graphs.expert_choice import GATE_WEIGHT, LEAST_GATE_SCORE, MIN_SHARE, ExpertChoice
 from graphs.planner import Planner
 from graphs.protocols import Prompt
+from graphs.tools.calculator import Calculator
 from tests.graphs.scripted_client import EventList, ScriptedClient
 
 PROMPT = Prompt(task="Add both prices.", forced=('[{"id":1,"text":"', 'Add both prices.","expert":"'))
@@ -112,6 +114,20 @@ async def test_an_expert_pushed_after_training_is_scored_like_any_other() -> Non
     assert by_planner.expert == by_rule.expert == "tax"
     assert by_planner.scores["tax"] / by_planner.scores["general"] == pytest.approx(2)
     assert by_rule.scores["tax"] > by_planner.scores["tax"]
+
+
+async def test_the_event_loop_does_not_wait_for_tools() -> None:
+    threads: set[int] = set()
+
+    class Reading(Calculator):
+        def recognises(self, text: str) -> bool | None:
+            threads.add(threading.get_ident())
+            return True
+
+    client = EvenClient(["general", "law", "math", "planner"], law=0.5, math=0.4)
+    choice = await ExpertChoice(client, {"calculator": Reading()}).choose(PROMPT, TEXT)
+    assert choice.expert == "math"
+    assert threads and threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize(("likely", "expert"), [(MIN_SHARE + 0.01, "math"), (MIN_SHARE - 0.01, "general")])

@@ -64,6 +64,12 @@ def test_an_expert_that_was_hardly_likelier_than_another_is_a_fault() -> None:
     assert faults("rows and swims more", [clear, unclear]) == ["step 2 may be for another expert than law"]
 
 
+def test_a_step_that_no_expert_was_sure_of_is_for_general_without_fault() -> None:
+    (step,) = steps("rows and swims")
+    step = step.model_copy(update={"expert": "general", "scores": {"general": 0.1, "law": 0.5, "sql": 0.4}})
+    assert faults("rows and swims", [step]) == []
+
+
 def test_the_first_word_of_a_sentence_is_no_name() -> None:
     assert faults("Olga rows and swims.", steps("rows and swims")) == []
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphs.budget import Budget, Meter
 from graphs.events import StepFinished, StepResult, ToolCalled
 from graphs.plan import MAX_STEPS, Plan, Step
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
@@ -211,6 +212,14 @@ async def test_a_call_that_its_tool_doubts_is_drawn_anew(sink: EventList) -> Non
     steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink)
     result = await steps.run(plan.steps[0], {})
     assert (result.call, result.result, result.warnings) == ("24 * 12", "288", ())
+    assert (result.num_prompt_tokens, result.num_output_tokens) == (20, 2)
+
+
+async def test_a_call_in_doubt_counts_where_no_other_can_be_paid(sink: EventList) -> None:
+    plan, meter = make_plan(("Multiply 24 by 12.", "math")), Meter(Budget(tool_calls=1))
+    steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink, meter=meter)
+    result = await steps.run(plan.steps[0], {})
+    assert (result.call, result.result) == ("24 + 24", "48") and result.warnings
 
 
 class QueryingClient(WaveringClient):
@@ -257,6 +266,14 @@ async def test_a_query_counts_as_it_is_if_it_finds_something_and_leaves_no_doubt
     found = await steps.run(plan.steps[0], {})
     assert (found.status, found.call, found.result, found.warnings) == ("success", queries[-1], "tea", ())
     assert client.is_free == is_free
+    assert (found.num_prompt_tokens, found.num_output_tokens) == (10 * len(is_free), len(is_free))
+
+
+async def test_calls_that_are_few_are_not_spent_on_a_try_without_the_grammar(sink: EventList, stock: Path) -> None:
+    plan, client = make_plan(("Which item costs 3?", "sql")), QueryingClient("SELECT item FROM stock WHERE price = 3")
+    meter = Meter(Budget(tool_calls=1))
+    found = await StepRunner(TASK, plan, client, {"sql": SqlTool(stock)}, sink, meter=meter).run(plan.steps[0], {})
+    assert (found.result, client.is_free) == ("tea", [False])
 
 
 async def test_a_step_whose_queries_all_find_nothing_has_failed(sink: EventList, stock: Path) -> None:
@@ -266,6 +283,7 @@ async def test_a_step_whose_queries_all_find_nothing_has_failed(sink: EventList,
     assert (failed.status, failed.call, failed.error_kind) == ("error", empty, "tool")
     assert "no row matches" in (failed.error or "")
     assert client.queries == []
+    assert (failed.num_prompt_tokens, failed.num_output_tokens) == (60, 6)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """When a task is not planned: its words, the gate, and the tools all have to agree."""
 
+import threading
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -122,6 +123,20 @@ async def test_a_follow_up_is_one_question_once_the_result_is_in_it() -> None:
     step = await step_of("Multiply that by 3", experts, Mode.AUTO, Turn(task="?", answer="288", result="288"))
     assert step is not None and step.text == "Multiply 288 by 3"
     assert experts.asked == ["Multiply 288 by 3"]
+
+
+async def test_the_event_loop_does_not_wait_for_tools() -> None:
+    threads: set[int] = set()
+
+    class Reading(Calculator):
+        def recognises(self, text: str) -> bool | None:
+            threads.add(threading.get_ident())
+            return None
+
+    for answer in (SURE, SMALL_TALK):
+        threads.clear()
+        await plan_directly("Tell me a joke.", (), Mode.AUTO, GatedExperts(answer), {"calculator": Reading()})
+        assert threads and threading.get_ident() not in threads
 
 
 async def test_a_gate_that_cannot_be_asked_leaves_it_to_the_planner() -> None:

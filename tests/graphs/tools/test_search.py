@@ -46,11 +46,55 @@ async def test_an_expert_reads_the_passages_that_fit_its_step(index: PassageInde
     assert (result.text, result.sources) == ("200 km", ("[chain.md:3]",))
 
 
+async def test_the_passage_that_has_the_whole_words_is_cited(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("The freezer samples: the freezer of 1985 is at -18 degrees, samples 5.5 years.")
+    (folder / "b.md").write_text("The freezer keeps samples for 5 days, the fridge at 18 degrees.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    for answer in ("5", "18 degrees"):
+        assert (await SearchTool(index).run(answer, "freezer samples")).sources == ("[b.md:1]",)
+
+
+async def test_what_did_not_fit_is_not_cited(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in "abcdefgh":
+        (folder / f"{name}.md").write_text(f"The chain of {name}. " + "Oil the chain. " * 50)
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    tool = SearchTool(index, num_passages=8)
+    result = await invoke(tool, {"query": "chain", "k": 8})
+    assert 1 < len(result.sources) == len(result.data["passages"]) < 8
+    assert [line.partition(" ")[0] for line in result.text.splitlines()] == list(result.sources)
+    hidden = next(name for name in "abcdefgh" if f"[{name}.md:1]" not in result.sources)
+    assert f"chain of {hidden}" not in tool.context("chain")
+    assert not accepts(tool.constraint("chain").value, f"chain of {hidden}")
+    with pytest.raises(ToolError, match="no passage has the answer"):
+        await tool.run(f"chain of {hidden}", "chain")
+
+
 def test_an_expert_can_write_nothing_but_words_of_one_passage(index: PassageIndex) -> None:
     grammar = SearchTool(index).constraint("Every how many km is the chain oiled?").value
     for answer in ("200", "200 km", "Oil the chain", "Pump the tyres to 4 bar", NOT_FOUND):
         assert accepts(grammar, answer), answer
     for answer in ("20", "km 200", "Oil the tyres", "the chain is quiet. Oil", " 200", "200 ", ""):
+        assert not accepts(grammar, answer), answer
+
+
+def test_a_number_is_taken_with_its_sign_its_currency_and_all_of_its_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "freezer.md").write_text(
+        "The freezer is at -18 degrees, \u22125 on 2024-05-01 at 10:30, and 1/2 full. It costs $2,400 per year."
+    )
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    grammar = SearchTool(index).constraint("freezer").value
+    for answer in ("-18 degrees", "\u22125", "2024-05-01", "10:30", "1/2", "$2,400 per year"):
+        assert accepts(grammar, answer), answer
+    for answer in ("18 degrees", "5", "05-01", "2024", "30", "2", "2,400", "2,40"):
         assert not accepts(grammar, answer), answer
 
 
@@ -66,6 +110,19 @@ def test_a_step_is_recognised_by_what_the_files_speak_of(index: PassageIndex, tm
     assert tool.recognises("Which bank has the chain of the red boat?") is None
     assert tool.recognises("What is a verb?") is False
     assert SearchTool(PassageIndex(tmp_path / "none")).recognises("Where is the chain?") is False
+
+
+def test_small_talk_is_not_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "door.md").write_text("If you leave last, you lock the door. Say hello to the night guard.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    tool = SearchTool(index)
+    for text in ("How are you?", "Hello!", "What can you do for me?", "Say hello."):
+        assert tool.recognises(text) is False, text
+    assert tool.recognises("Where is the door?") is None, "one word says little"
+    assert tool.recognises("Who is the night guard?") is True
 
 
 async def test_vectors_are_used_where_the_index_has_them(index: PassageIndex, tmp_path: Path) -> None:
