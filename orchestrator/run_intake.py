@@ -15,6 +15,7 @@ from graphs.workflows.checking import name_problems
 from graphs.workflows.definition import Workflow
 from graphs.workflows.fault import fault_of
 from graphs.workflows.inputs import checked_inputs
+from graphs.workflows.plans import plan_of
 from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RunRefusedError, ServiceStoppingError
 from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
@@ -196,7 +197,7 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
-        if self._is_private and run.plan and any(step.expert == PERSON for step in run.plan.steps):
+        if self._is_private and _asks_a_person(run):
             reason = "a step waits for a person, but a run with tools of its own ends with this process"
             raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
@@ -252,6 +253,11 @@ class RunIntake:
             reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
             raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")
         return parsed
+
+
+def _asks_a_person(run: Run) -> bool:
+    plan = plan_of(run.workflow) if run.workflow else run.plan
+    return plan is not None and any(step.expert == PERSON for step in plan.steps)
 
 
 def _repeated(run: Run, earlier: Run) -> Run:
