@@ -169,7 +169,7 @@ async def _show(run_id: str, as_json: bool) -> None:
         if as_json:
             typer.echo(run_document(run))
             return
-        view = RunView(run.task)
+        view = RunView(run.task, plan=run.plan)
         for entry in await stores.traces.read(run.id):
             view.apply(entry.event)
         if view.finished is None and run.status.is_terminal:
