@@ -15,7 +15,7 @@ from orchestrator.run import Mode, Run, Scheduling
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from orchestrator.cli.bench_speculation import demo_speculation, speculation_tab
 from orchestrator.cli.eval import backbone_config
 from orchestrator.settings import read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 app.add_typer(bench_choice.app)
 app.add_typer(bench_plan.app)
 app.add_typer(bench_tuning.app)

@@ -25,7 +25,9 @@ _DOMAINS = tuple(recipe.name for recipe in RECIPES)
 @app.command()
 def tuning(
     output: Annotated[Path, typer.Argument(help="Directory of the outcomes; what is there already is not made anew.")],
-    domain: Annotated[list[str] | None, typer.Option(help="May be repeated; all six if none is named.")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="May be repeated; every one with data sets if none is named.")
+    ] = None,
     tokens: Annotated[int, typer.Option(min=100, help="Of one epoch.")] = 40_000,
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 2,
     output_format: Annotated[Format, typer.Option("--format", help="How the figures are printed.")] = "table",

@@ -23,7 +23,7 @@ from orchestrator.service import Service
 from orchestrator.settings import read_settings
 from orchestrator.thread import Thread
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from orchestrator.diagnosis.examination import Report, examine
 from orchestrator.diagnosis.finding import Finding
 from orchestrator.settings import read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -29,7 +29,7 @@ from orchestrator.cli.sheet import Sheet
 from orchestrator.errors import SettingsInvalidError
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 Format = Literal["table", "json", "markdown"]
 
 

@@ -34,7 +34,7 @@ _WITH_TORCH = {
 
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *_WITH_TORCH]
+        return list(dict.fromkeys([*super().list_commands(ctx), *_WITH_TORCH]))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in _WITH_TORCH or cmd_name in self.commands:
@@ -47,7 +47,7 @@ class _Commands(TyperGroup):
         super().format_help(ctx, formatter)
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, help="Show, change and exchange experts.")
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, help="Show, change and exchange experts.")
 NAMED = "The expert's name, and @ a version if not the active one."
 
 

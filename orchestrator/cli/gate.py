@@ -20,7 +20,9 @@ from orchestrator.gate_answer import GateAnswer
 from orchestrator.service_client import ServiceClient
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer(no_args_is_help=True, help="Say which expert a text is for, and train what says so.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Say which expert a text is for, and train what says so."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 _REASONS = {
     "rule": "its rule fired, and the classifier does not know it",

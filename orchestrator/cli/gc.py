@@ -14,7 +14,7 @@ from orchestrator.old_files import activations, old_versions
 from orchestrator.redis_connection import redis_connection
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _NUM_SHOWN = 3
 

@@ -15,7 +15,7 @@ from orchestrator.errors import IndexFailedError
 from orchestrator.settings import read_settings
 from orchestrator.tools import load_embed
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
 from orchestrator.settings import read_settings
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the HTTP API.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, list and revoke keys of the HTTP API.")
 
 KeyName = Annotated[str, typer.Argument(help="The key's name, as the audit of experts shows it.")]
 

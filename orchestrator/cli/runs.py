@@ -32,7 +32,7 @@ from orchestrator.service import Service
 from orchestrator.settings import read_settings
 from orchestrator.trace_store import TraceStore
 
-app = typer.Typer(no_args_is_help=True, help="Show, answer, cancel, resume and fork runs.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show, answer, cancel, resume and fork runs.")
 
 RunId = Annotated[str, typer.Argument(help="The run's id, or `last`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

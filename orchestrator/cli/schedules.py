@@ -26,7 +26,9 @@ from orchestrator.schedule_errors import ScheduleNotFoundError, ScheduleRefusedE
 from orchestrator.schedule_store import ScheduleStore
 from orchestrator.settings import read_settings
 
-app = typer.Typer(no_args_is_help=True, help="Create, show, pause, resume, delete and run schedules.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Create, show, pause, resume, delete and run schedules."
+)
 
 Named = Annotated[str, typer.Argument(help="The schedule's id, or its name if no other one has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -21,7 +21,7 @@ from orchestrator.redis_connection import redis_connection
 from orchestrator.service import Service
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.settings import read_settings
 from orchestrator.thread_store import ThreadStore
 
-app = typer.Typer(no_args_is_help=True, help="Show and delete threads.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and delete threads.")
 
 ThreadId = Annotated[str, typer.Argument(help="The thread's id, or `last`.")]
 _MANY = 1000

@@ -15,7 +15,7 @@ from orchestrator.errors import ToolUnknownError
 from orchestrator.settings import read_settings
 from orchestrator.tools import open_tools
 
-app = typer.Typer(no_args_is_help=True, help="Show and try the tools that steps may call.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and try the tools that steps may call.")
 Name = Annotated[str, typer.Argument(help="The tool's name.")]
 
 

@@ -28,7 +28,7 @@ from orchestrator.cli.losses import loss_table, show_losses
 from orchestrator.cli.progress import progress_bars, progress_listener
 from orchestrator.settings import Settings, read_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 Form = Literal["low_rank", "full"]
 _UNSTATED = "unstated"
 _USUAL = TrainerConfig()

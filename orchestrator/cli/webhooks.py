@@ -19,7 +19,7 @@ from orchestrator.redis_connection import redis_connection
 from orchestrator.settings import read_settings
 from orchestrator.webhook import new_secret
 
-app = typer.Typer(no_args_is_help=True, help="Show and retry what webhooks have not taken.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and retry what webhooks have not taken.")
 
 _ALL = 1000
 

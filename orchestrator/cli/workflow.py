@@ -27,7 +27,7 @@ from orchestrator.run import Scheduling
 from orchestrator.settings import Settings
 from orchestrator.tools import open_tools
 
-app = typer.Typer(no_args_is_help=True, help="Run, check and draw workflows.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run, check and draw workflows.")
 File = Annotated[Path, typer.Argument(help="A workflow: YAML, or Python, which is run.")]
 Databases = Annotated[
     list[str] | None, typer.Option("--database", help="NAME=PATH of a SQLite file for the tool `sql`.")
