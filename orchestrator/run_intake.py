@@ -17,7 +17,7 @@ from graphs.workflows.fault import fault_of
 from graphs.workflows.inputs import checked_inputs
 from graphs.workflows.plans import plan_of
 from orchestrator.continuation import Continuation, forked, resumed
-from orchestrator.errors import RunRefusedError, ServiceStoppingError
+from orchestrator.errors import RunNotFoundError, RunRefusedError, ServiceStoppingError
 from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
@@ -201,10 +201,9 @@ class RunIntake:
             reason = "a step waits for a person, but a run with tools of its own ends with this process"
             raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
-        if run.thread_id is None:
-            _check_outside_of_threads(scheduling)
-        elif earlier := await self._earlier(run, scheduling):
-            return earlier
+        _check_place(run, scheduling)
+        if earlier := await self._earlier(scheduling.idempotency_key):
+            return _repeated(run, earlier)
         await self._runs.create(run, memo)
         await self._enter_thread(run, scheduling)
         run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)
@@ -218,12 +217,16 @@ class RunIntake:
             self._worker.begin(lease)
         return run
 
-    async def _earlier(self, run: Run, scheduling: Scheduling) -> Run | None:
-        """The run of the same request: its thread may be busy with it."""
-        if scheduling.concurrency is not None:
-            raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
-        known = await self._queue.run_of(scheduling.idempotency_key) if scheduling.idempotency_key else None
-        return _repeated(run, await self._runs.get(known)) if known else None
+    async def _earlier(self, idempotency_key: str | None) -> Run | None:
+        """The run that the key has made: its thread may be busy with it. If it was deleted, the key is free again."""
+        known = await self._queue.run_of(idempotency_key) if idempotency_key else None
+        if known is None or idempotency_key is None:
+            return None
+        try:
+            return await self._runs.get(known)
+        except RunNotFoundError:
+            await self._queue.forget(idempotency_key, known)
+            return None
 
     async def _enter_thread(self, run: Run, scheduling: Scheduling) -> None:
         if run.thread_id is None:
@@ -270,6 +273,8 @@ def _repeated(run: Run, earlier: Run) -> Run:
     return earlier
 
 
-def _check_outside_of_threads(scheduling: Scheduling) -> None:
-    if scheduling.if_busy is not IfBusy.ENQUEUE:
+def _check_place(run: Run, scheduling: Scheduling) -> None:
+    if run.thread_id is not None and scheduling.concurrency is not None:
+        raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
+    if run.thread_id is None and scheduling.if_busy is not IfBusy.ENQUEUE:
         raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")
