@@ -197,6 +197,9 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
+        if self._is_private and run.thread_id is not None:
+            reason = "a run with tools of its own waits for no other, and a thread's runs do"
+            raise RunRefusedError(reason, "leave out the thread, or configure the databases (CCOE_DATABASES)")
         if self._is_private and _asks_a_person(run):
             reason = "a step waits for a person, but a run with tools of its own ends with this process"
             raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
@@ -232,8 +235,7 @@ class RunIntake:
         if run.thread_id is None:
             return
         try:
-            # a private run never waits
-            await self._threads.enter(run, IfBusy.REJECT if self._is_private else scheduling.if_busy)
+            await self._threads.enter(run, scheduling.if_busy)
         except (ThreadNotFoundError, ThreadBusyError):
             await self._runs.drop(run.id)
             raise
