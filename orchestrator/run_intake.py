@@ -163,6 +163,19 @@ class RunIntake:
             raise InvalidPlan((str(error),)) from error
         return await self._continue(run, continuation)
 
+    def check_place(self, run: Run, scheduling: Scheduling) -> None:
+        """Raises RunRefusedError if the run cannot wait as it is asked to, or for whom its steps ask."""
+        if run.thread_id is not None and scheduling.concurrency is not None:
+            raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
+        if run.thread_id is None and scheduling.if_busy is not IfBusy.ENQUEUE:
+            raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")
+        if self._is_private and run.thread_id is not None:
+            reason = "a run with tools of its own waits for no other, and a thread's runs do"
+            raise RunRefusedError(reason, "leave out the thread, or configure the databases (CCOE_DATABASES)")
+        if self._is_private and _asks_a_person(run):
+            reason = "a step waits for a person, but a run with tools of its own ends with this process"
+            raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
+
     def _new_run(self, **fields: Any) -> Run:
         now = datetime.now(UTC)
         attempts = 1 if self._is_private else self._settings.max_attempts
@@ -197,14 +210,8 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
-        if self._is_private and run.thread_id is not None:
-            reason = "a run with tools of its own waits for no other, and a thread's runs do"
-            raise RunRefusedError(reason, "leave out the thread, or configure the databases (CCOE_DATABASES)")
-        if self._is_private and _asks_a_person(run):
-            reason = "a step waits for a person, but a run with tools of its own ends with this process"
-            raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
+        self.check_place(run, scheduling)
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
-        _check_place(run, scheduling)
         if earlier := await self._earlier(scheduling.idempotency_key):
             return _repeated(run, earlier)
         await self._runs.create(run, memo)
@@ -273,10 +280,3 @@ def _repeated(run: Run, earlier: Run) -> Run:
         reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan, workflow or thread"
         raise RunRefusedError(reason, "send a new key with a new request")
     return earlier
-
-
-def _check_place(run: Run, scheduling: Scheduling) -> None:
-    if run.thread_id is not None and scheduling.concurrency is not None:
-        raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
-    if run.thread_id is None and scheduling.if_busy is not IfBusy.ENQUEUE:
-        raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")
