@@ -119,6 +119,8 @@ class RemotePlanner:
             plan = parse_plan([*map(_written, kept), *_items(reply.text)], self._experts)
         except InvalidPlan as error:
             return _Draft(reply, faults=list(error.faults))
+        if persons := [step.id for step in plan.steps[len(kept) :] if step.expert not in self._experts]:
+            return _Draft(reply, faults=[f"only a given plan may ask a person, as the steps {persons} do"])
         if len(plan.steps) > self.max_steps:
             return _Draft(reply, faults=[f"it has {len(plan.steps)} steps; write at most {self.max_steps}"])
         steps = (*kept, *plan.steps[len(kept) :]) if kept else without_repeats(plan.steps)

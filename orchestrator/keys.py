@@ -55,7 +55,6 @@ class Retention(StrEnum):
     """From the run's end on, or from the last write to a thread without a run."""
     TRACES = "traces"
     """From the run's end on; not longer than its record."""
-    """`run_ttl_seconds` from the run's end on, or from the last write to a thread without a run."""
     USED = "used"
     """`run_ttl_seconds` from the last use of a conversation on: it was made, changed, or its last open run ended."""
     RECENT = "recent"

@@ -40,6 +40,9 @@ return {ARGV[2], id}
 # KEYS: the lane. ARGV: entry.
 REQUEUE = _PRELUDE + "redis.call('XADD', lane(KEYS[1]), '*', 'entry', ARGV[1])"
 
+# KEYS: idempotency. ARGV: run.
+FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
 # KEYS: lanes, delayed. ARGV: worker, count, lease in ms, beginning of concurrency keys, held lane + id, ...
 # Due runs enter their lanes; leases that are over are taken, then new entries by priority, as far as their key allows.
 TAKE = (

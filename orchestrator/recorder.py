@@ -116,7 +116,8 @@ class Recorder:
             case Planned():
                 self._plan_seconds += event.seconds
                 self._count(event)
-                if event != self._claimed.planned:
+                # a run that goes on from another one begins with its plan, which its own trace has not yet
+                if self._claimed.run.fence == 1 or event != self._claimed.planned:
                     await self._claimed.append_plan(event)
             case StepFinished():
                 self._step_seconds[event.result.id] = event.result.seconds

@@ -59,7 +59,7 @@ class IfBusy(StrEnum):
     """What becomes of a run whose thread has another open one."""
 
     ENQUEUE = "enqueue"
-    """It waits, and sees that one's turn."""
+    """It waits, and sees that one's turn; not if that one is interrupted: a person may take long."""
     REJECT = "reject"
 
 

@@ -15,8 +15,9 @@ from graphs.workflows.checking import name_problems
 from graphs.workflows.definition import Workflow
 from graphs.workflows.fault import fault_of
 from graphs.workflows.inputs import checked_inputs
+from graphs.workflows.plans import plan_of
 from orchestrator.continuation import Continuation, forked, resumed
-from orchestrator.errors import RunRefusedError, ServiceStoppingError
+from orchestrator.errors import RunNotFoundError, RunRefusedError, ServiceStoppingError
 from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
@@ -162,6 +163,19 @@ class RunIntake:
             raise InvalidPlan((str(error),)) from error
         return await self._continue(run, continuation)
 
+    def check_place(self, run: Run, scheduling: Scheduling) -> None:
+        """Raises RunRefusedError if the run cannot wait as it is asked to, or for whom its steps ask."""
+        if run.thread_id is not None and scheduling.concurrency is not None:
+            raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
+        if run.thread_id is None and scheduling.if_busy is not IfBusy.ENQUEUE:
+            raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")
+        if self._is_private and run.thread_id is not None:
+            reason = "a run with tools of its own waits for no other, and a thread's runs do"
+            raise RunRefusedError(reason, "leave out the thread, or configure the databases (CCOE_DATABASES)")
+        if self._is_private and _asks_a_person(run):
+            reason = "a step waits for a person, but a run with tools of its own ends with this process"
+            raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
+
     def _new_run(self, **fields: Any) -> Run:
         now = datetime.now(UTC)
         attempts = 1 if self._is_private else self._settings.max_attempts
@@ -196,14 +210,10 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
-        if self._is_private and run.plan and any(step.expert == PERSON for step in run.plan.steps):
-            reason = "a step waits for a person, but a run with tools of its own ends with this process"
-            raise RunRefusedError(reason, "configure the databases (CCOE_DATABASES) instead of naming them here")
+        self.check_place(run, scheduling)
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
-        if run.thread_id is None:
-            _check_outside_of_threads(scheduling)
-        elif earlier := await self._earlier(run, scheduling):
-            return earlier
+        if earlier := await self._earlier(scheduling.idempotency_key):
+            return _repeated(run, earlier)
         await self._runs.create(run, memo)
         await self._enter_thread(run, scheduling)
         run_id, lease = await self._queue.put(run, scheduling, is_private=self._is_private)
@@ -217,19 +227,22 @@ class RunIntake:
             self._worker.begin(lease)
         return run
 
-    async def _earlier(self, run: Run, scheduling: Scheduling) -> Run | None:
-        """The run of the same request: its thread may be busy with it."""
-        if scheduling.concurrency is not None:
-            raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
-        known = await self._queue.run_of(scheduling.idempotency_key) if scheduling.idempotency_key else None
-        return _repeated(run, await self._runs.get(known)) if known else None
+    async def _earlier(self, idempotency_key: str | None) -> Run | None:
+        """The run that the key has made: its thread may be busy with it. If it was deleted, the key is free again."""
+        known = await self._queue.run_of(idempotency_key) if idempotency_key else None
+        if known is None or idempotency_key is None:
+            return None
+        try:
+            return await self._runs.get(known)
+        except RunNotFoundError:
+            await self._queue.forget(idempotency_key, known)
+            return None
 
     async def _enter_thread(self, run: Run, scheduling: Scheduling) -> None:
         if run.thread_id is None:
             return
         try:
-            # a private run never waits
-            await self._threads.enter(run, IfBusy.REJECT if self._is_private else scheduling.if_busy)
+            await self._threads.enter(run, scheduling.if_busy)
         except (ThreadNotFoundError, ThreadBusyError):
             await self._runs.drop(run.id)
             raise
@@ -254,6 +267,11 @@ class RunIntake:
         return parsed
 
 
+def _asks_a_person(run: Run) -> bool:
+    plan = plan_of(run.workflow) if run.workflow else run.plan
+    return plan is not None and any(step.expert == PERSON for step in plan.steps)
+
+
 def _repeated(run: Run, earlier: Run) -> Run:
     """The run that the same request has made. Raises RunRefusedError if it was another request."""
     is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
@@ -262,8 +280,3 @@ def _repeated(run: Run, earlier: Run) -> Run:
         reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan, workflow or thread"
         raise RunRefusedError(reason, "send a new key with a new request")
     return earlier
-
-
-def _check_outside_of_threads(scheduling: Scheduling) -> None:
-    if scheduling.if_busy is not IfBusy.ENQUEUE:
-        raise RunRefusedError("if_busy is for the runs of a thread", "leave it out, or start the run in a thread")

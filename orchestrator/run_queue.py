@@ -12,7 +12,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from orchestrator.keys import Keys
-from orchestrator.queue_scripts import DONE, PRUNE, PUT, REQUEUE, TAKE, TOUCH, WAKE
+from orchestrator.queue_scripts import DONE, FORGET, PRUNE, PUT, REQUEUE, TAKE, TOUCH, WAKE
 from orchestrator.redis_connection import redis_errors
 from orchestrator.retention import DAY
 from orchestrator.run import Priority, Run, Scheduling
@@ -64,6 +64,7 @@ class RunQueue:
         self._touch = redis.register_script(TOUCH)
         self._prune = redis.register_script(PRUNE)
         self._wake = redis.register_script(WAKE)
+        self._forget = redis.register_script(FORGET)
         self._requeue = redis.register_script(REQUEUE)
 
     async def put(self, run: Run, scheduling: Scheduling, *, is_private: bool = False) -> tuple[str, Lease | None]:
@@ -91,6 +92,11 @@ class RunQueue:
         """The run that a request with this key has made."""
         async with redis_errors():
             return cast(str | None, await self._redis.get(self._keys.idempotency(idempotency_key)))
+
+    async def forget(self, idempotency_key: str, run_id: str) -> None:
+        """Free a key whose run is gone, unless another run has it by now."""
+        async with redis_errors():
+            await self._forget(keys=[self._keys.idempotency(idempotency_key)], args=[run_id])
 
     async def take(self, count: int, held: list[Lease]) -> list[Lease]:
         """Up to `count` runs: first those whose lease is over, then by priority. Those in `held` stay as they are."""

@@ -177,9 +177,10 @@ class Service:
         """Raises what `start` would raise now, but for ServiceStoppingError."""
         _check_one_kind(request)
         if request.workflow is not None:
-            self._intake.checked_workflow(request.workflow, request.inputs, request.limits, request.webhook)
-            return
-        self._intake.checked(request.task, request.plan, request.limits, request.webhook, mode=request.mode)
+            run = self._intake.checked_workflow(request.workflow, request.inputs, request.limits, request.webhook)
+        else:
+            run = self._intake.checked(request.task, request.plan, request.limits, request.webhook, mode=request.mode)
+        self._intake.check_place(run, request)
 
     async def run_schedule(self, schedule_id: str) -> Run:
         """Start a run of a schedule now; see Scheduler.run_now."""
@@ -248,6 +249,8 @@ class Service:
 
 def _check_one_kind(request: RunRequest, thread_id: str | None = None) -> None:
     if request.workflow is None:
+        if request.inputs:
+            raise RunRefusedError("there are inputs without a workflow", "name the workflow, or leave them out")
         return
     if request.task is not None or request.plan is not None:
         raise RunRefusedError("there is a workflow beside a task or a plan", "send one of them")

@@ -99,8 +99,9 @@ class Settings(BaseSettings):
     max_trace_entries: int = Field(default=TraceLimits().max_entries, ge=1)
     """From this length of a trace on, text that is being written is left out of it."""
     expert_form: ExpertForm = "merged"
-    decode_weights: DecodeWeights = "full"
     """In memory: each expert's own upper layers, or deltas beside layers that all share."""
+    decode_weights: DecodeWeights = "full"
+    """What reads the layers that all share for up to four rows: their full weights, or a copy in four bits."""
     expert_bytes: int | None = Field(default=None, ge=1)
     """Of experts in memory; the least recently used ones make room. None keeps all that were used."""
     num_threads: int | None = Field(default=None, ge=1)

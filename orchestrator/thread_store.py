@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -32,6 +32,8 @@ from orchestrator.thread_scripts import CHANGE, CREATE, DELETE, ENTER, KEEP, LEA
 
 _UNQUEUED_SECONDS = 60
 _UNQUEUED_TTL_SECONDS = 24 * 3600
+Cancel = Callable[[str, str], Awaitable[object]]
+"""Ends a run, for a reason. Raises what RunStore.cancel raises."""
 _METADATA = "metadata:"
 """Begins the fields of a record that hold a value of its metadata each."""
 
@@ -116,10 +118,10 @@ class ThreadStore:
         await self._used(thread_id, now)
         return await self.get(thread_id)
 
-    async def delete(self, thread_id: str) -> None:
+    async def delete(self, thread_id: str, cancel: Cancel | None = None) -> None:
         """Cancel its open runs, and delete it with all of its runs. Raises ThreadNotFoundError.
 
-        Repeated after it was broken off, it goes on.
+        `cancel` may tell whoever has to know, while there is a record. Repeated after it was broken off, it goes on.
         """
         await self.get(thread_id)
         while True:
@@ -127,7 +129,7 @@ class ThreadStore:
                 run_ids = cast(list[str], await self._redis.zrange(self._of(thread_id)[2], 0, -1))
             for run_id in run_ids:
                 with suppress(RunEndedError, RunNotFoundError, RunUnreadableError):
-                    await self._runs.cancel(run_id, "its thread was deleted")
+                    await (cancel or self._runs.cancel)(run_id, "its thread was deleted")
                 await self._runs.drop(run_id)
             async with redis_errors():
                 is_gone = await self._delete(keys=self._of(thread_id), args=run_ids)

@@ -79,7 +79,7 @@ async def change_thread(thread_id: str, request: ThreadChange, service: ServiceD
 @router.delete("/{thread_id}", status_code=204)
 async def delete_thread(thread_id: str, service: ServiceDependency) -> None:
     """Cancel its open runs, and delete it with all of its runs."""
-    await service.threads.delete(thread_id)
+    await service.threads.delete(thread_id, service.cancel)
 
 
 @router.post("/{thread_id}/runs", status_code=202)

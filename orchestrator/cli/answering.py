@@ -47,7 +47,7 @@ def answer(begin: Begin, opening: Opening, *, as_json: bool) -> None:
 async def _answered(begin: Begin, opening: Opening, watch: Watcher, *, can_ask: bool) -> Run:
     async with opening as service:
         run = await begin(service)
-        return await watched(service, run, watch, RunView(run.task), can_ask=can_ask)
+        return await watched(service, run, watch, RunView(run.task, plan=run.plan), can_ask=can_ask)
 
 
 async def watched(

@@ -30,6 +30,7 @@ from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import read_settings
+from orchestrator.thread_store import ThreadStore
 from orchestrator.trace_store import TraceStore
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show, answer, cancel, resume and fork runs.")
@@ -133,7 +134,7 @@ def _edit(text: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stores:
+class Stores:
     """What is kept of runs, reached without a service."""
 
     runs: RunStore
@@ -141,6 +142,7 @@ class _Stores:
     queue: RunQueue
     answers: AnswerStore
     deliveries: DeliveryStore
+    threads: ThreadStore
 
     @classmethod
     @asynccontextmanager
@@ -151,12 +153,20 @@ class _Stores:
             runs = RunStore(redis, keys, ttl, settings.trace_limits)
             queue = RunQueue(redis, keys, LOCAL, ttl)
             answers, deliveries = AnswerStore(redis, runs, queue), DeliveryStore(redis, keys, settings)
-            yield cls(runs, TraceStore(redis, runs), queue, answers, deliveries)
+            threads = ThreadStore(redis, keys, runs, ttl)
+            yield cls(runs, TraceStore(redis, runs), queue, answers, deliveries, threads)
+
+    async def cancel(self, run_id: str, reason: str) -> Run:
+        """End the run, and tell whoever has to know of it. Raises RunNotFoundError, RunEndedError."""
+        run = await self.runs.cancel(run_id, reason)
+        await self.queue.wake(run_id)
+        await self.deliveries.announce(run_id)
+        return run
 
 
 async def _list(limit: int) -> None:
     table = Table("run", "status", "created", "task", box=None)
-    async with _Stores.open() as stores:
+    async with Stores.open() as stores:
         for run in await stores.runs.newest(limit):
             created = run.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             table.add_row(run.id, run.status, created, Text(printable(run.task), overflow="ellipsis", no_wrap=True))
@@ -164,12 +174,12 @@ async def _list(limit: int) -> None:
 
 
 async def _show(run_id: str, as_json: bool) -> None:
-    async with _Stores.open() as stores:
+    async with Stores.open() as stores:
         run = await stores.runs.get(await _resolved(stores.runs, run_id))
         if as_json:
             typer.echo(run_document(run))
             return
-        view = RunView(run.task)
+        view = RunView(run.task, plan=run.plan)
         for entry in await stores.traces.read(run.id):
             view.apply(entry.event)
         if view.finished is None and run.status.is_terminal:
@@ -182,7 +192,7 @@ async def _show(run_id: str, as_json: bool) -> None:
 
 async def _trace(run_id: str, as_json: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    async with _Stores.open() as stores:
+    async with Stores.open() as stores:
         found = await _resolved(stores.runs, run_id)
         async for entry in until_interrupted(stores.traces.follow(found), stores.runs, found):
             if as_json:
@@ -193,15 +203,13 @@ async def _trace(run_id: str, as_json: bool) -> None:
 
 
 async def _cancel(run_id: str) -> None:
-    async with _Stores.open() as stores:
-        run = await stores.runs.cancel(await _resolved(stores.runs, run_id), "cancelled on request")
-        await stores.queue.wake(run.id)
-        await stores.deliveries.announce(run.id)
+    async with Stores.open() as stores:
+        run = await stores.cancel(await _resolved(stores.runs, run_id), "cancelled on request")
     typer.echo(f"run {run.id} is {run.status}")
 
 
 async def _answer(run_id: str, step: int, said: PersonAnswer) -> None:
-    async with _Stores.open() as stores:
+    async with Stores.open() as stores:
         await stores.answers.answer(await _resolved(stores.runs, run_id), step, said, LOCAL)
 
 

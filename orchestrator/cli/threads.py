@@ -1,7 +1,5 @@
 """`ccoe threads`: the conversations that Redis keeps. Needs Redis alone."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
@@ -12,10 +10,7 @@ from rich.text import Text
 from orchestrator.cli.document import thread_document
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import printable
-from orchestrator.keys import Keys
-from orchestrator.redis_connection import redis_connection
-from orchestrator.run_store import RunStore
-from orchestrator.settings import read_settings
+from orchestrator.cli.runs import Stores
 from orchestrator.thread_store import ThreadStore
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and delete threads.")
@@ -42,18 +37,10 @@ def delete(thread_id: ThreadId) -> None:
     run_to_end(_delete(thread_id))
 
 
-@asynccontextmanager
-async def _store() -> AsyncGenerator[ThreadStore]:
-    settings = read_settings()
-    async with redis_connection(settings) as redis:
-        keys, ttl = Keys(settings.tenant), settings.run_ttl_seconds
-        yield ThreadStore(redis, keys, RunStore(redis, keys, ttl), ttl)
-
-
 async def _list(limit: int) -> None:
     table = Table("thread", "status", "used", "turns", "began with", box=None)
-    async with _store() as threads:
-        for thread in await threads.newest(limit):
+    async with Stores.open() as stores:
+        for thread in await stores.threads.newest(limit):
             used = thread.updated.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             title = Text(printable(thread.title), overflow="ellipsis", no_wrap=True)
             table.add_row(thread.id, thread.status, used, str(thread.num_turns), title)
@@ -61,7 +48,8 @@ async def _list(limit: int) -> None:
 
 
 async def _show(thread_id: str, as_json: bool) -> None:
-    async with _store() as threads:
+    async with Stores.open() as stores:
+        threads = stores.threads
         thread = await threads.get(await resolved(threads, thread_id))
         turns = await threads.turns(thread.id, _MANY)
     if as_json:
@@ -75,9 +63,9 @@ async def _show(thread_id: str, as_json: bool) -> None:
 
 
 async def _delete(thread_id: str) -> None:
-    async with _store() as threads:
-        found = await resolved(threads, thread_id)
-        await threads.delete(found)
+    async with Stores.open() as stores:
+        found = await resolved(stores.threads, thread_id)
+        await stores.threads.delete(found, stores.cancel)
     typer.echo(f"thread {found} is deleted")
 
 

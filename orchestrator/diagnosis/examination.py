@@ -12,7 +12,7 @@ from orchestrator.diagnosis.overlong import long_lanes, long_traces
 from orchestrator.diagnosis.stuck_runs import StuckRuns
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.key_space import Weight, survey, weight
-from orchestrator.keys import Keys
+from orchestrator.keys import KINDS, Keys, Kind
 from orchestrator.leftovers import Leftovers
 from orchestrator.redis_connection import check_writable, redis_connection
 from orchestrator.run_queue import RunQueue
@@ -56,7 +56,7 @@ async def _examine_redis(report: Report, settings: Settings, redis: Redis) -> No
     report.redis = await redis_server.redis_info(redis)
     report.findings += redis_server.faults(report.redis)
     space = await survey(redis, keys)
-    by_kind = {**{kind.name: found for kind, found in space.by_kind.items()}, _STRAY: space.stray}
+    by_kind = {**{_named(kind): found for kind, found in space.by_kind.items()}, _STRAY: space.stray}
     report.memory = {name: await weight(redis, found) for name, found in by_kind.items() if found}
     runs = RunStore(redis, keys, settings.run_ttl_seconds, settings.trace_limits)
     queue = RunQueue(redis, keys, "doctor", settings.run_ttl_seconds)
@@ -68,6 +68,12 @@ async def _examine_redis(report: Report, settings: Settings, redis: Redis) -> No
         report.findings.append(Finding("keys", message, "see them and remove them: ccoe gc, ccoe gc --yes"))
     if not any(finding.subject == "redis" for finding in report.findings):
         await check_writable(redis, keys)
+
+
+def _named(kind: Kind) -> str:
+    """Its name, that of a conversation's kind told apart from the tenant's."""
+    is_shared = any(other.name == kind.name and other.owner != kind.owner for other in KINDS)
+    return f"{kind.owner} {kind.name}" if is_shared and kind.owner != "tenant" else kind.name
 
 
 async def _repair(report: Report) -> None:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from orchestrator.diagnosis.finding import Finding
 from orchestrator.errors import RunNotFoundError, RunUnreadableError
-from orchestrator.key_space import KeySpace, each
+from orchestrator.key_space import KeySpace, each, survey
 from orchestrator.keys import run_id_of
 from orchestrator.run import Run, RunStatus
 from orchestrator.run_queue import RunQueue
@@ -33,8 +33,8 @@ class StuckRuns:
     async def find(self, space: KeySpace) -> list[Finding]:
         """The runs of the look at all keys that are stuck now."""
         suspects = await self._live_and_unqueued(space.keys_of("run"), space)
-        # a run that has ended, or was put into the queue, between the two reads is none
-        stuck = await self._live_and_unqueued(suspects, space)
+        # a run that has ended, or was queued, parked or set aside, between the two looks is none
+        stuck = await self._live_and_unqueued(suspects, await survey(self._redis, self._runs.keys)) if suspects else []
         found = [finding for key in stuck if (finding := await self._finding(cast(str, run_id_of(key))))]
         return found + await self._unasked(space.keys_of("run"))
 
@@ -53,7 +53,7 @@ class StuckRuns:
     async def _queued(self, space: KeySpace) -> set[str]:
         """All runs that have an entry: in a lane, delayed, parked or set aside."""
         places = {*space.keys_of("queue"), *(key for key in space.keys_of("concurrency") if key.endswith(":parked"))}
-        places |= {*self._runs.keys.lanes, self._runs.keys.delayed}
+        places |= {*self._runs.keys.lanes, self._runs.keys.delayed, self._runs.keys.aside}
         types = await each(self._redis, [("TYPE", key) for key in places])
         readable = [(key, _ENTRIES[kind]) for key, kind in zip(places, types, strict=True) if kind in _ENTRIES]
         replies = await each(self._redis, [(command[0], key, *command[1:]) for key, command in readable])

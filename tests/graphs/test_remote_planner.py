@@ -82,6 +82,15 @@ async def test_repeated_steps_are_merged_as_those_of_the_own_planner(sink: Event
     assert len(planned.plan.steps) == 1
 
 
+async def test_a_model_asks_no_person(sink: EventList) -> None:
+    asking, mended = ([{"id": 1, "text": "Who wrote ticket No. 4?", "expert": name}] for name in ("person", "sql"))
+    model = ScriptedModel([asking, mended, asking, asking])
+    planner = RemotePlanner(model, ScriptedClient(), Meter(Budget()))
+    assert [step.expert for step in (await planner.plan(TASK, sink)).plan.steps] == ["sql"]
+    with pytest.raises(GenerationError, match="ask a person"):
+        await planner.plan(TASK, sink)
+
+
 async def test_steps_are_not_held_to_quoting_the_task_in_one_piece(sink: EventList) -> None:
     model = ScriptedModel([[{"id": 1, "text": "Who wrote ticket No. 4?", "expert": "sql"}]])
     planned = await RemotePlanner(model, ScriptedClient(), Meter(Budget())).plan(TASK, sink)

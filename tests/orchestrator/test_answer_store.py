@@ -214,6 +214,9 @@ async def test_a_run_with_tools_of_its_own_cannot_wait(settings: Settings) -> No
     async with Service.open(settings, open_scripted_experts, is_private=True) as private:
         with pytest.raises(RunRefusedError, match="ends with this process"):
             await private.submit("a task", ASKING)
+        workflow = {"name": "pay", "steps": {"ask": {"approval": "Pay 48?"}}}
+        with pytest.raises(RunRefusedError, match="ends with this process"):
+            await private.submit_workflow(workflow, {})
 
 
 async def test_what_was_spent_is_kept_while_it_waits(service: Service) -> None:

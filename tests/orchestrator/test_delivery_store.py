@@ -55,6 +55,32 @@ async def test_a_run_that_has_ended_is_told_once(runs: RunStore, deliveries: Del
     assert SECRET not in found[0].body
 
 
+async def test_what_was_taken_is_not_told_again(redis: Redis, runs: RunStore, settings: Settings) -> None:
+    """Whoever cancels a run tells of it, and so does the worker that lets its entry go, some time after."""
+    run = await kept(runs, a_run(webhook=HOOK))
+    await runs.cancel(run.id, "enough")
+    alone = a_store(redis, settings)
+    [delivery] = await told(alone, run)
+    await alone.agenda.replace(delivery.id, delivery.stored(), None)
+    assert await told(alone, run) == []
+    assert (await runs.get(run.id)).webhook == delivery.webhook
+    both = a_store(redis, read_settings(webhook_url="https://example.org/all", webhook_secret=SECRET))
+    assert [one.webhook.url for one in await told(both, run)] == ["https://example.org/all"]
+
+
+async def test_nothing_is_noted_of_a_run_that_is_gone(redis: Redis, runs: RunStore, settings: Settings) -> None:
+    run = await kept(runs, a_run(webhook=HOOK))
+    await runs.cancel(run.id, "enough")
+
+    class Deleting(DeliveryStore):
+        async def _add(self, delivery: Delivery, note: str, fence: str) -> None:
+            await runs.drop(run.id)
+            await super()._add(delivery, note, fence)
+
+    await Deleting(redis, Keys(settings.tenant), settings).announce(run.id)
+    assert not await redis.exists(runs.keys.run(run.id))
+
+
 async def test_a_run_that_waits_for_a_person(redis: Redis, runs: RunStore, deliveries: DeliveryStore) -> None:
     run = await kept(runs, a_run(webhook=HOOK))
     claim = await claimed(runs, run)

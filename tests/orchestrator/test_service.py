@@ -203,6 +203,10 @@ async def test_a_private_service_executes_its_own_runs_and_no_others(settings: S
             assert (ended.status, ended.worker, ended.max_attempts) == (RunStatus.SUCCESS, private.worker_id, 1)
         run = await service.submit("a task", TWO_STEPS)
         assert (await service.wait(run.id)).worker == service.worker_id
+        thread = await service.threads.create()
+        with pytest.raises(RunRefusedError, match="waits for no other"):
+            await private.submit("a task", thread_id=thread.id)
+        assert await service.threads.runs(thread.id, 10) == []
 
 
 async def test_the_same_request_gets_the_same_run(service: Service) -> None:

@@ -9,6 +9,7 @@ from orchestrator.service import Service
 from tests.orchestrator.api.test_runs import followed
 from tests.orchestrator.conditions import until
 from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, ScriptedExperts
+from tests.orchestrator.test_webhook import SECRET
 
 
 async def made(client: httpx.AsyncClient, **body: object) -> str:
@@ -147,3 +148,27 @@ async def test_the_direct_path_is_taken_where_the_gate_is_sure(client: httpx.Asy
             assert told == answered["answer"]
         else:
             assert answered["source"] in ("joiner", "assembled")
+
+
+async def test_open_runs_of_a_deleted_thread_are_stopped_and_told_and_their_keys_are_free(
+    client: httpx.AsyncClient, service: Service, experts: ScriptedExperts
+) -> None:
+    thread_id = await made(client, thread_id="shop")
+    # there is no such name: what is told stays to be seen
+    hook = {"url": "https://hook.invalid/", "secret": SECRET}
+    body = {"task": "wait", "plan": A_STEP_THAT_WAITS, "webhook": hook, "idempotency_key": "order 7"}
+    run_id = await started(client, thread_id, **body)
+
+    async def is_working() -> bool:
+        return experts.num_asked > 0
+
+    await until(is_working, "the step is asked")
+    assert (await client.delete(f"/api/threads/{thread_id}")).status_code == 204
+    async with asyncio.timeout(5):
+        await experts.closed.wait()
+    [told] = await service.deliveries.latest(10)
+    assert (told.run_id, json.loads(told.body)["data"]["status"]) == (run_id, "cancelled")
+    assert await made(client, thread_id="shop") == thread_id
+    again = await started(client, thread_id, **body)
+    assert again != run_id
+    await service.cancel(again)

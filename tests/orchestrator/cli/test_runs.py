@@ -24,6 +24,16 @@ async def test_a_run_that_failed_is_resumed_and_forked(tmp_path: Path) -> None:
     assert (code, errors) == (0, "")
     assert [step["result"] for step in json.loads(output)["steps"]] == ["48", "48 patients"]
 
+    fork.remove("--json")
+    for command, status in ((["runs", "resume", run_id], "error"), (fork, "success")):
+        code, output, errors = await ccoe(*command)
+        assert (code, errors) == (int(status == "error"), ""), output
+        assert [line for line in output.splitlines() if line.startswith("#2 general")], output
+        assert output.splitlines()[-1].startswith(status)
+        code, output, _ = await ccoe("runs", "trace", "last", "--json")
+        types = [json.loads(line)["event"]["type"] for line in output.splitlines()]
+        assert (types.count("planned"), types.index("planned") < types.index("step_started")) == (1, True)
+
     code, _, errors = await ccoe("runs", "fork", run_id, "--from", "7")
     assert (code, "steps 1 to 2, no step 7" in errors) == (2, True)
 

@@ -25,6 +25,10 @@ async def test_a_healthy_service(service: Service, settings: Settings) -> None:
     assert {"run", "steps", "memo", "events", "checkpoints"} <= report.memory.keys()
     assert report.memory["run"].num_keys == 1
     assert report.memory["run"].num_bytes > 100
+    thread = await service.threads.create()
+    await service.wait((await service.submit("say 48", TWO_STEPS, thread_id=thread.id)).id)
+    memory = (await examine(settings, fix=False)).memory
+    assert (memory["runs"].num_keys, memory["conversation runs"].num_keys) == (1, 1)
 
 
 async def test_what_is_safe_is_repaired(redis: Redis, runs: RunStore, settings: Settings) -> None:

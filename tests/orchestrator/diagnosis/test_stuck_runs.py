@@ -48,6 +48,22 @@ async def test_runs_on_their_way_are_not_stuck(redis: Redis, runs: RunStore, que
     await runs.drop(refused.id)
 
 
+async def test_a_run_that_was_parked_or_set_aside_after_the_first_look_is_not_stuck(
+    redis: Redis, runs: RunStore, queue: RunQueue, stuck: StuckRuns
+) -> None:
+    one_at_once = Scheduling(concurrency=Concurrency(key="a"))
+    first, parked, aside = [await kept(runs, a_run(concurrency=one_at_once.concurrency)) for _ in range(3)]
+    space = await survey(redis, runs.keys)
+    for run in (first, parked):
+        await queue.put(run, one_at_once)
+    assert [lease.run_id for lease in await queue.take(2, [])] == [first.id]
+    await queue.put(aside.model_copy(update={"concurrency": None}), Scheduling())
+    [lease] = await queue.take(1, [])
+    await queue.set_aside(lease)
+    assert (await queue.aside(), lease.run_id) == ([aside.id], aside.id)
+    assert await stuck.find(space) == []
+
+
 async def test_a_run_whose_entry_is_lost_is_put_into_its_queue_and_ends(service: Service, redis: Redis) -> None:
     runs = service.runs
     pending = await kept(runs, a_run("one", is_plan_given=True, plan={"steps": TWO_STEPS}))
