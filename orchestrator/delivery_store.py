@@ -13,12 +13,16 @@ from orchestrator.delivery import Delivery
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_errors
 from orchestrator.run import RunStatus
+from orchestrator.run_store import TOLD_PREFIX
 from orchestrator.settings import Settings
 from orchestrator.webhook import Webhook, WebhookEvent
 from orchestrator.webhook_errors import DeliveryNotFoundError
 
 _PAYLOAD = ("task", "status", "answer", "error", "usage", "timings")
 _LOG = logging.getLogger(__name__)
+
+# KEYS: the run. ARGV: field, value. A run that was dropped meanwhile stays so.
+_NOTE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end"
 
 
 class DeliveryStore:
@@ -29,6 +33,7 @@ class DeliveryStore:
         self._redis = redis
         self._keys = keys
         self._webhook = settings.webhook
+        self._note = redis.register_script(_NOTE)
         self._kept = timedelta(seconds=settings.run_ttl_seconds)
 
     async def announce(self, run_id: str) -> None:
@@ -46,7 +51,17 @@ class DeliveryStore:
         for kind, webhook in (("run", _own_webhook(run_id, record)), ("service", self._webhook)):
             if webhook and event in webhook.events:
                 delivery = _delivery(f"{run_id}-{event}-{record['fence']}-{kind}", run_id, event, webhook, record)
-                await self.agenda.add(delivery.id, delivery.stored(), delivery.next_attempt)
+                await self._add(delivery, f"{TOLD_PREFIX}{event}-{kind}", str(record["fence"]))
+
+    async def _add(self, delivery: Delivery, note: str, fence: str) -> None:
+        """Write a delivery, then a note in the run's record: it may be taken, and gone, before it is asked for again."""
+        key = self._keys.run(delivery.run_id)
+        async with redis_errors():
+            if await self._redis.hget(key, note) == fence:
+                return
+        await self.agenda.add(delivery.id, delivery.stored(), delivery.next_attempt)
+        async with redis_errors():
+            await self._note(keys=[key], args=[note, fence])
 
     async def replace(self, record: str, delivery: Delivery) -> bool:
         """Put a delivery in the place of its record as it was. A given up one is kept as long as a run."""

@@ -27,6 +27,8 @@ from orchestrator.retention import TraceLimits
 from orchestrator.run import Run, RunError, RunStatus, Timings, Usage
 from orchestrator.webhook import REVEALED
 
+TOLD_PREFIX = "told:"
+"""Begins the fields of a record that say what webhooks were told of it; no part of the run."""
 _UNLISTED_SECONDS = 24 * 3600
 
 # KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns the new fence, or nothing if there is no turn.
@@ -86,7 +88,7 @@ class RunStore:
             steps = cast(dict[str, str], await self._redis.hgetall(self.keys.steps(run_id)))
         if not record:
             raise RunNotFoundError(run_id)
-        fields = {name: json.loads(value) for name, value in record.items()}
+        fields = {name: json.loads(text) for name, text in record.items() if not name.startswith(TOLD_PREFIX)}
         asked = sorted(int(name.removeprefix(QUESTION_PREFIX)) for name in fields if name.startswith(QUESTION_PREFIX))
         fields["questions"] = {step: fields.pop(question_field(step)) for step in asked}
         fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
