@@ -22,7 +22,7 @@ _PAYLOAD = ("task", "status", "answer", "error", "usage", "timings")
 _LOG = logging.getLogger(__name__)
 
 # KEYS: the run. ARGV: field, value. A run that was dropped meanwhile stays so.
-_NOTE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end"
+NOTE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end"
 
 
 class DeliveryStore:
@@ -33,7 +33,7 @@ class DeliveryStore:
         self._redis = redis
         self._keys = keys
         self._webhook = settings.webhook
-        self._note = redis.register_script(_NOTE)
+        self._note = redis.register_script(NOTE)
         self._kept = timedelta(seconds=settings.run_ttl_seconds)
 
     async def announce(self, run_id: str) -> None:
@@ -54,7 +54,7 @@ class DeliveryStore:
                 await self._add(delivery, f"{TOLD_PREFIX}{event}-{kind}", str(record["fence"]))
 
     async def _add(self, delivery: Delivery, note: str, fence: str) -> None:
-        """Write a delivery, then a note in the run's record: it may be taken, and gone, before it is asked for again."""
+        """Write a delivery, then note it in the run's record: it may be taken, and gone, when it is asked for again."""
         key = self._keys.run(delivery.run_id)
         async with redis_errors():
             if await self._redis.hget(key, note) == fence:

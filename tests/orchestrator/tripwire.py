@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from orchestrator.agenda import ADD, CLAIM, REPLACE
 from orchestrator.claimed_run import GUARDED, INTERRUPT
+from orchestrator.delivery_store import NOTE
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
 
 Side = Literal["before", "after"]
@@ -28,6 +29,7 @@ _SCRIPTS = {
         "touch": TOUCH,
         "prune": PRUNE,
         "tell": ADD,
+        "note": NOTE,
         "look": CLAIM,
         "replace": REPLACE,
     }.items()
