@@ -68,16 +68,17 @@ async def test_what_was_taken_is_not_told_again(redis: Redis, runs: RunStore, se
     assert [one.webhook.url for one in await told(both, run)] == ["https://example.org/all"]
 
 
-async def test_nothing_is_noted_of_a_run_that_is_gone(redis: Redis, runs: RunStore, settings: Settings) -> None:
+async def test_nothing_is_noted_of_a_run_that_is_gone(
+    redis: Redis, runs: RunStore, deliveries: DeliveryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = await kept(runs, a_run(webhook=HOOK))
     await runs.cancel(run.id, "enough")
 
-    class Deleting(DeliveryStore):
-        async def _add(self, delivery: Delivery, note: str, fence: str) -> None:
-            await runs.drop(run.id)
-            await super()._add(delivery, note, fence)
+    async def add(*delivery: Any) -> None:
+        await runs.drop(run.id)
 
-    await Deleting(redis, Keys(settings.tenant), settings).announce(run.id)
+    monkeypatch.setattr(deliveries.agenda, "add", add)
+    await deliveries.announce(run.id)
     assert not await redis.exists(runs.keys.run(run.id))
 
 
