@@ -2,8 +2,8 @@
 
 In bfloat16 two tokens can be equally likely to transformers itself: its logits are off by 0.1 to 0.2 from what it
 computes of the same weights in float32, which is the judge here. A token that differs from the likeliest is accepted
-only where that one finds the two within three roundings of a logit, as both may be off; what follows is compared with what transformers
-writes behind our token.
+only where that one finds the two within three roundings of a logit, as both may be off; what follows is compared with
+what transformers writes behind our token.
 """
 
 import copy
