@@ -17,6 +17,8 @@ from orchestrator.redis_fault import unavailable
 from orchestrator.settings import Settings
 
 _NUM_RETRIES = 4
+_MAX_CONNECTIONS = 5_000
+"""Whoever follows a run waits on one; Valkey and Redis take 10,000 unless they are told otherwise."""
 _ANSWER_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
 _PROBE_SECONDS = 2.0
@@ -78,6 +80,7 @@ async def _answered(url: str) -> AsyncGenerator[Redis]:
 def _client(url: str, num_retries: int) -> Redis:
     return Redis.from_url(
         url,
+        max_connections=_MAX_CONNECTIONS,
         decode_responses=True,
         # with a timeout of its own the client waits by asyncio.wait_for, which before Python 3.12 may swallow Ctrl-C
         socket_timeout=None,

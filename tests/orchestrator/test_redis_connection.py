@@ -1,5 +1,6 @@
 """What is wrong with Redis is said in one sentence."""
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from redis.asyncio import Redis
 from orchestrator.embedded_valkey import EmbeddedValkey
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.redis_connection import redis_connection
-from orchestrator.settings import read_settings
+from orchestrator.settings import Settings, read_settings
+from tests.orchestrator.conditions import until
 
 
 async def test_a_redis_by_url(tmp_path: Path) -> None:
@@ -18,6 +20,18 @@ async def test_a_redis_by_url(tmp_path: Path) -> None:
             await redis.set("a", "1")
             assert await redis.get("a") == "1"
         assert not (tmp_path / "data").exists()
+
+
+async def test_many_who_wait_take_no_connection_from_others(settings: Settings) -> None:
+    async with redis_connection(settings) as redis, asyncio.TaskGroup() as group:
+        waiting = [group.create_task(redis.blpop(["nothing"], 20)) for _ in range(150)]
+
+        async def all_wait() -> bool:
+            return int((await redis.info("clients"))["blocked_clients"]) == len(waiting)
+
+        await until(all_wait, "every one has its connection")
+        assert await redis.rpush("nothing", *range(len(waiting)))
+    assert len({task.result() for task in waiting}) == len(waiting)
 
 
 async def test_nobody_listens() -> None:
