@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -24,7 +25,12 @@ async def test_a_redis_by_url(tmp_path: Path) -> None:
 
 async def test_many_who_wait_take_no_connection_from_others(settings: Settings) -> None:
     async with redis_connection(settings) as redis, asyncio.TaskGroup() as group:
-        waiting = [group.create_task(redis.blpop(["nothing"], 20)) for _ in range(150)]
+
+        async def wait() -> str:
+            found: Any = await redis.execute_command("BLPOP", "nothing", 20)
+            return str(found[1])
+
+        waiting = [group.create_task(wait()) for _ in range(150)]
 
         async def all_wait() -> bool:
             return int((await redis.info("clients"))["blocked_clients"]) == len(waiting)
