@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from graphs.budget import Budget
 from graphs.errors import InvalidPlan, InvalidWorkflow
 from graphs.person import PERSON
 from graphs.plan import Plan
@@ -18,13 +17,13 @@ from graphs.workflows.inputs import checked_inputs
 from graphs.workflows.plans import plan_of
 from orchestrator.continuation import Continuation, forked, resumed
 from orchestrator.errors import RunNotFoundError, RunRefusedError, ServiceStoppingError
-from orchestrator.run import AT_ONCE, IfBusy, Mode, Run, Scheduling, new_run_id
+from orchestrator.run import IfBusy, Mode, Run, Scheduling, new_run_id
 from orchestrator.run_queue import RunQueue
+from orchestrator.run_request import RunRequest
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.thread_errors import ThreadBusyError, ThreadNotFoundError
 from orchestrator.thread_store import ThreadStore
-from orchestrator.webhook import Webhook
 from orchestrator.worker import Worker
 from orchestrator.workflow_catalog import WorkflowCatalog
 
@@ -51,95 +50,53 @@ class RunIntake:
         self._threads = threads
         self._is_private = is_private
 
-    async def submit(
-        self,
-        task: str | None,
-        plan: object = None,
-        scheduling: Scheduling = AT_ONCE,
-        limits: Budget | None = None,
-        webhook: Webhook | None = None,
-        *,
-        thread_id: str | None = None,
-        mode: Mode = Mode.AUTO,
-    ) -> Run:
-        """Start a run of a task, of a plan (decoded JSON), or of a plan for a task. Returns at once.
+    async def start(self, request: RunRequest, thread_id: str | None = None) -> Run:
+        """Start the run that is asked for, in a thread if one is named. Returns at once.
 
-        `limits` can only lower what the settings allow any run.
+        `limits` can only lower what the settings allow any run; a workflow's definition is kept as it is now.
 
-        Raises RunRefusedError, TaskError, InvalidPlan, ServiceStoppingError; ThreadNotFoundError and ThreadBusyError.
+        Raises RunRefusedError, TaskError, InvalidPlan, InvalidWorkflow, InvalidInputs, ServiceStoppingError;
+        ThreadNotFoundError and ThreadBusyError.
         """
-        run = self.checked(task, plan, limits, webhook, thread_id=thread_id, mode=mode)
-        return await self._accept(run, scheduling)
+        return await self._accept(self.checked(request, thread_id), request)
 
-    def checked(
-        self,
-        task: str | None,
-        plan: object = None,
-        limits: Budget | None = None,
-        webhook: Webhook | None = None,
-        *,
-        thread_id: str | None = None,
-        mode: Mode = Mode.AUTO,
-    ) -> Run:
-        """The run that `submit` would start. Raises what it raises, but for ServiceStoppingError."""
-        if webhook is not None:
-            self._settings.check_webhook(webhook)
-        if task is None and plan is None:
-            raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
-        if plan is not None and mode is not Mode.AUTO:
-            raise RunRefusedError(
-                f"the mode {mode.value!r} is for a task without a plan", "leave out mode, or the plan"
-            )
-        parsed = None if plan is None else self._parse(plan)
-        if task is None:
-            assert parsed is not None
-            task = " ".join(step.text for step in parsed.steps)
-        check_task(task, self._settings.max_task_chars)
+    def checked(self, request: RunRequest, thread_id: str | None = None) -> Run:
+        """The run that `start` would start. Raises what it raises for the request alone."""
+        _check_one_kind(request, thread_id)
+        if request.webhook is not None:
+            self._settings.check_webhook(request.webhook)
         allowed = self._settings.limits
-        return self._new_run(
-            task=task,
-            plan=parsed,
-            is_plan_given=parsed is not None,
-            limits=allowed.capped(limits) if limits else allowed,
-            webhook=webhook,
+        run = self._new_run(
+            **(self._of_workflow(request) if request.workflow is not None else self._of_task(request)),
+            limits=allowed.capped(request.limits) if request.limits else allowed,
+            webhook=request.webhook,
             thread_id=thread_id,
-            mode=mode,
+            mode=request.mode,
         )
+        self._check_place(run, request)
+        return run
 
-    async def submit_workflow(
-        self,
-        workflow: object,
-        inputs: Mapping[str, Any],
-        scheduling: Scheduling = AT_ONCE,
-        limits: Budget | None = None,
-        webhook: Webhook | None = None,
-    ) -> Run:
-        """Start a run of a workflow, named or as decoded JSON. It keeps the definition as it is now.
+    def _of_task(self, request: RunRequest) -> dict[str, Any]:
+        """Of a task, of a plan (decoded JSON), or of a plan for a task."""
+        if request.task is None and request.plan is None:
+            raise RunRefusedError("there is neither a task nor a plan", "send a task, a plan, or both")
+        if request.plan is not None and request.mode is not Mode.AUTO:
+            reason = f"the mode {request.mode.value!r} is for a task without a plan"
+            raise RunRefusedError(reason, "leave out mode, or the plan")
+        plan = None if request.plan is None else self._parse(request.plan)
+        task = request.task
+        if task is None:
+            assert plan is not None
+            task = " ".join(step.text for step in plan.steps)
+        check_task(task, self._settings.max_task_chars)
+        return {"task": task, "plan": plan, "is_plan_given": plan is not None}
 
-        Raises RunRefusedError, InvalidWorkflow, InvalidInputs, ServiceStoppingError.
-        """
-        return await self._accept(self.checked_workflow(workflow, inputs, limits, webhook), scheduling)
-
-    def checked_workflow(
-        self,
-        workflow: object,
-        inputs: Mapping[str, Any],
-        limits: Budget | None = None,
-        webhook: Webhook | None = None,
-    ) -> Run:
-        """The run that `submit_workflow` would start. Raises what it raises, but for ServiceStoppingError."""
-        if webhook is not None:
-            self._settings.check_webhook(webhook)
-        parsed = self._workflows.parsed(workflow)
-        self._check_workflow(parsed)
-        given, allowed = checked_inputs(parsed, inputs), self._settings.limits
-        return self._new_run(
-            task=parsed.description or parsed.name,
-            workflow=parsed,
-            inputs=given,
-            limits=allowed.capped(limits) if limits else allowed,
-            webhook=webhook,
-        )
+    def _of_workflow(self, request: RunRequest) -> dict[str, Any]:
+        """Of a workflow, named or as decoded JSON."""
+        workflow = self._workflows.parsed(request.workflow)
+        self._check_workflow(workflow)
+        inputs = checked_inputs(workflow, request.inputs)
+        return {"task": workflow.description or workflow.name, "workflow": workflow, "inputs": inputs}
 
     async def resume(self, run_id: str) -> Run:
         """A new run that keeps what an ended one has finished, and does the rest.
@@ -163,7 +120,7 @@ class RunIntake:
             raise InvalidPlan((str(error),)) from error
         return await self._continue(run, continuation)
 
-    def check_place(self, run: Run, scheduling: Scheduling) -> None:
+    def _check_place(self, run: Run, scheduling: Scheduling) -> None:
         """Raises RunRefusedError if the run cannot wait as it is asked to, or for whom its steps ask."""
         if run.thread_id is not None and scheduling.concurrency is not None:
             raise RunRefusedError("the runs of a thread wait for each other", "leave out concurrency")
@@ -201,6 +158,7 @@ class RunIntake:
             mode=earlier.mode,
         )
         scheduling = Scheduling(priority=earlier.priority, concurrency=earlier.concurrency)
+        self._check_place(run, scheduling)
         return await self._accept(run, scheduling, continuation.memo)
 
     @property
@@ -210,7 +168,6 @@ class RunIntake:
     async def _accept(self, run: Run, scheduling: Scheduling, memo: Mapping[str, str] | None = None) -> Run:
         if self._worker.is_closed:
             raise ServiceStoppingError
-        self.check_place(run, scheduling)
         run = run.model_copy(update={"priority": scheduling.priority, "concurrency": scheduling.concurrency})
         if earlier := await self._earlier(scheduling.idempotency_key):
             return _repeated(run, earlier)
@@ -265,6 +222,18 @@ class RunIntake:
             reason = f"the plan has {len(parsed.steps)} steps; at most {self._settings.max_steps} are allowed"
             raise RunRefusedError(reason, "shorten the plan, or raise CCOE_MAX_STEPS")
         return parsed
+
+
+def _check_one_kind(request: RunRequest, thread_id: str | None) -> None:
+    if request.workflow is None:
+        if request.inputs:
+            raise RunRefusedError("there are inputs without a workflow", "name the workflow, or leave them out")
+        return
+    if request.task is not None or request.plan is not None:
+        raise RunRefusedError("there is a workflow beside a task or a plan", "send one of them")
+    if thread_id is not None or request.mode is not Mode.AUTO:
+        reason = "a workflow is no turn of a thread, and no planner is asked"
+        raise RunRefusedError(reason, "send it to /api/runs alone")
 
 
 def _asks_a_person(run: Run) -> bool:

@@ -20,7 +20,7 @@ from orchestrator.api_key_store import ApiKeyStore
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.delivery_store import DeliveryStore
-from orchestrator.errors import RedisUnavailableError, RunRefusedError
+from orchestrator.errors import RedisUnavailableError
 from orchestrator.events import TraceEntry
 from orchestrator.execution import INSIST_SECONDS
 from orchestrator.expert_audit import ExpertAudit
@@ -153,38 +153,9 @@ class Service:
         thread_id: str | None = None,
         mode: Mode = Mode.AUTO,
     ) -> Run:
-        """Start a run; see RunIntake.submit."""
-        return await self._intake.submit(task, plan, scheduling, limits, webhook, thread_id=thread_id, mode=mode)
-
-    async def start(self, request: RunRequest, thread_id: str | None = None) -> Run:
-        """Start the run that is asked for, in a thread if one is named; see RunIntake.submit and submit_workflow."""
-        _check_one_kind(request, thread_id)
-        if request.workflow is not None:
-            return await self._intake.submit_workflow(
-                request.workflow, request.inputs, request, request.limits, request.webhook
-            )
-        return await self.submit(
-            request.task,
-            request.plan,
-            request,
-            request.limits,
-            request.webhook,
-            thread_id=thread_id,
-            mode=request.mode,
-        )
-
-    def check(self, request: RunRequest) -> None:
-        """Raises what `start` would raise now, but for ServiceStoppingError."""
-        _check_one_kind(request)
-        if request.workflow is not None:
-            run = self._intake.checked_workflow(request.workflow, request.inputs, request.limits, request.webhook)
-        else:
-            run = self._intake.checked(request.task, request.plan, request.limits, request.webhook, mode=request.mode)
-        self._intake.check_place(run, request)
-
-    async def run_schedule(self, schedule_id: str) -> Run:
-        """Start a run of a schedule now; see Scheduler.run_now."""
-        return await self._scheduler.run_now(schedule_id)
+        """Start a run of a task, a plan, or a plan for a task; see RunIntake.start."""
+        request = RunRequest(**dict(scheduling), task=task, plan=plan, limits=limits, webhook=webhook, mode=mode)
+        return await self.start(request, thread_id)
 
     async def submit_workflow(
         self,
@@ -193,8 +164,20 @@ class Service:
         scheduling: Scheduling = AT_ONCE,
         limits: Budget | None = None,
     ) -> Run:
-        """Start a run of a workflow; see RunIntake.submit_workflow."""
-        return await self._intake.submit_workflow(workflow, inputs, scheduling, limits)
+        """Start a run of a workflow; see RunIntake.start."""
+        return await self.start(RunRequest(**dict(scheduling), workflow=workflow, inputs=dict(inputs), limits=limits))
+
+    async def start(self, request: RunRequest, thread_id: str | None = None) -> Run:
+        """Start the run that is asked for; see RunIntake.start."""
+        return await self._intake.start(request, thread_id)
+
+    def check(self, request: RunRequest) -> None:
+        """Raises what `start` would raise now for the request alone."""
+        self._intake.checked(request)
+
+    async def run_schedule(self, schedule_id: str) -> Run:
+        """Start a run of a schedule now; see Scheduler.run_now."""
+        return await self._scheduler.run_now(schedule_id)
 
     async def resume(self, run_id: str) -> Run:
         """Start a run that goes on from an ended one; see RunIntake.resume."""
@@ -245,16 +228,3 @@ class Service:
             await self._queue.leave()
         except RedisUnavailableError as error:
             _LOG.warning("%s", error)
-
-
-def _check_one_kind(request: RunRequest, thread_id: str | None = None) -> None:
-    if request.workflow is None:
-        if request.inputs:
-            raise RunRefusedError("there are inputs without a workflow", "name the workflow, or leave them out")
-        return
-    if request.task is not None or request.plan is not None:
-        raise RunRefusedError("there is a workflow beside a task or a plan", "send one of them")
-    if thread_id is not None or request.mode is not Mode.AUTO:
-        raise RunRefusedError(
-            "a workflow is no turn of a thread, and no planner is asked", "send it to /api/runs alone"
-        )
