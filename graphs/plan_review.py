@@ -5,6 +5,7 @@ A fault is a reason to draft the plan again, and a warning in the answer if no d
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from graphs.grammar import JOINTS, quotable
 from graphs.numbers import count_numbers, written_numbers
@@ -12,7 +13,7 @@ from graphs.plan import REFERENCE, Step
 
 MIN_SCORE = 0.6
 _WORD = re.compile(r"\w+")
-_NAME_INSIDE = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
+_NAME_INSIDE = re.compile(r"(?<=[a-z,] )(?!And\b)[A-Z]\w+")
 _REQUEST = re.compile(
     r"\?(?=\s|$)|(?:^|(?<=[.?!;])\s+)(?:(?:first|then|next|finally|also|now|please|after that),?\s+)?"
     r"(?:add|subtract|multiply|divide|double|halve|find|calculate|compute|classify|count|write)\b",
@@ -20,6 +21,7 @@ _REQUEST = re.compile(
 )
 """A question mark, or a sentence that begins with an order."""
 _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
+_LINKING = frozenset({"those", "these", "that", "also", "then", "next", "second", "finally", "moreover", "besides"})
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
@@ -50,16 +52,33 @@ def _too_few(task: str, steps: Sequence[Step]) -> list[str]:
 
 
 def _mixed(texts: Sequence[str], steps: Sequence[Step]) -> list[str]:
-    """Steps without references that are made from words of several sentences of a text, not quoted in one piece."""
-    plain = " \n ".join(" ".join(_WORD.findall(quotable(text).lower())) for text in texts)
-    earlier = set[str]().union(*map(_content, texts[1:]))
-    sentences = [_content(sentence) | earlier for sentence in _SENTENCE_END.split(quotable(texts[0]))]
+    """Steps without references that are made from words of several sentences of a text, not quoted in one piece.
+
+    A sentence may be shortened, as the second in `How many are by Alto? How many by Brisa?`, and what an earlier turn
+    says may stand before what the task says.
+    """
+    task, *earlier = (quotable(text) for text in texts)
+    plain = " \n ".join(map(_in_words, (task, *earlier)))
+    known = set[str]().union(*map(_content, earlier))
+    sentences = [_content(sentence) for sentence in _SENTENCE_END.split(task)]
     found: list[str] = []
     for step in steps:
-        in_one_piece = " ".join(_WORD.findall(step.text.lower())) in plain
-        if not step.references and not in_one_piece and not any(_content(step.text) <= words for words in sentences):
+        words = _content(step.text) - known
+        in_one_piece = _in_words(step.text) in plain or _in_words(_behind(step.text, earlier)) in plain
+        is_shortened = any(b - _LINKING <= words <= a | b for a, b in pairwise(sentences))
+        if not (step.references or in_one_piece or is_shortened or any(words <= one for one in sentences)):
             found.append(f"step {step.id} mixes parts of several sentences")
     return found
+
+
+def _behind(text: str, earlier: Sequence[str]) -> str:
+    """The text without what it begins with, up to a colon, of an earlier one."""
+    head, _, rest = text.partition(": ")
+    return rest if rest and any(head in one for one in earlier) else text
+
+
+def _in_words(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))
 
 
 def _idle_steps(steps: Sequence[Step]) -> list[str]:

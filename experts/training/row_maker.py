@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experts.prompt import PromptInput, PromptParts
+from experts.prompt import PromptInput, PromptParts, PromptTurn
 from experts.training.recipes import Recipe
 from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
+from experts.training.synthesis.errands import Errand, Errands
 from experts.training.synthesis.notes import Notes, reading_parts
 from experts.training.synthesis.queries import draw_query
 from experts.training.synthesis.questions import Question, Questions
-from experts.training.synthesis.stories import story
+from experts.training.synthesis.stories import story, tale
+from experts.training.synthesis.subjects import read_subjects
 from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
 
@@ -22,6 +24,10 @@ _LONGEST_TOPIC = 200
 _ASKED_ALONE, _IN_TASK = 0.85, 0.2
 """Parts of the sql expert's synthetic rows: questions outside composed tasks, and of these the steps of short tasks."""
 _RECOMBINED = 0.85
+_ERRANDS = 0.65
+"""Part of the planner's and the math expert's tasks; the others are composed ones."""
+_STORIES = 0.4
+"""Part of the math expert's synthetic rows that are no step of a task."""
 _ROWS_OF_TABLE = 6
 _LAW_REQUESTS = (
     "Which type of contract clause is this: {x}",
@@ -56,6 +62,7 @@ class RowMaker:
 
     data: Path
     world: World
+    errands: Errands
     questions: Questions
     count_tokens: Callable[[TrainingRow], int]
     rng: random.Random
@@ -67,7 +74,8 @@ class RowMaker:
         """Read what the composed tasks are about. Raises DatasetError."""
         rng = random.Random(seed)
         world = World(Vocabulary.load(), _topics(data, rng), Notes.load("notes"), calculate)
-        return cls(data, world, Questions.load("questions"), count_tokens, rng)
+        errands = Errands(world, read_subjects(data))
+        return cls(data, world, errands, Questions.load("questions"), count_tokens, rng)
 
     def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
         """The rows of a recipe by data set, within each set's tokens. Raises DatasetError."""
@@ -105,17 +113,22 @@ class RowMaker:
     def _made(self, expert: str, identifier: str) -> list[TrainingRow]:
         if expert == "reader":
             return [self._reading_row(identifier)]
+        if expert == "planner" and self.rng.random() < _ERRANDS:
+            return [_plan_row(self.errands.draw(self.rng), identifier)]
         if expert == "sql" and self.rng.random() < _ASKED_ALONE:
             return [self._query_row(identifier)]
-        if expert == "math" and self.rng.random() < 0.75:
-            made = story(self.rng, self.world.vocabulary)
+        if expert == "math" and self.rng.random() < _STORIES:
+            made = self.rng.choice((story, tale))(self.rng, self.world.vocabulary)
             return [TrainingRow(identifier, PromptParts(made.said), (made.expression,), made.expression)]
-        composed = compose(self.rng, self.world, with_files=expert == "planner")
+        if expert == "math" and self.rng.random() < _ERRANDS:
+            errand = self.errands.draw(self.rng)
+        else:
+            errand = Errand(compose(self.rng, self.world, with_files=expert == "planner"))
         if expert == "planner":
-            segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])
-            return [TrainingRow(identifier, PromptParts(composed.task), segments, "".join(segments), composed.quotes)]
-        indices = [i for i, piece in enumerate(composed.steps) if piece.expert == expert]
-        return [_step_row(composed, i, f"{identifier}-{i}") for i in indices]
+            return [_plan_row(errand, identifier)]
+        pieces = errand.composed.steps
+        indices = [i for i, piece in enumerate(pieces) if piece.expert == expert and piece.written]
+        return [_step_row(errand, i, f"{identifier}-{i}") for i in indices]
 
     def _query_row(self, identifier: str) -> TrainingRow:
         """A question over invented tables; some stand beside another one, as one step of a task."""
@@ -186,15 +199,29 @@ def asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
     return replace(row, parts=PromptParts(rng.choice(requests).format(x=row.parts.task.partition(mark)[2])))
 
 
-def _step_row(composed: ComposedTask, index: int, identifier: str) -> TrainingRow:
+def _plan_row(errand: Errand, identifier: str) -> TrainingRow:
+    composed = errand.composed
+    segments = plan_segments([(piece.step, piece.expert) for piece in composed.steps])
+    parts = PromptParts(composed.task, turns=_turns(errand))
+    return TrainingRow(identifier, parts, segments, "".join(segments), composed.quotes)
+
+
+def _step_row(errand: Errand, index: int, identifier: str) -> TrainingRow:
     """A step as the service asks it: the task, the results it depends on, its text with the results filled in."""
+    composed = errand.composed
     piece = composed.steps[index]
     needed = [k for k in range(1, index + 1) if f"#{k}" in piece.step]
     earlier = {k: composed.steps[k - 1] for k in needed}
     inputs = tuple(PromptInput(k, _filled(one, composed), one.result) for k, one in earlier.items())
     text = _filled(piece, composed)
-    parts = PromptParts(composed.task, inputs, "" if text == composed.task else text, piece.context)
+    parts = PromptParts(
+        composed.task, inputs, "" if text == composed.task else text, piece.context, turns=_turns(errand)
+    )
     return TrainingRow(identifier, parts, (piece.written,), piece.written, composed.quotes)
+
+
+def _turns(errand: Errand) -> tuple[PromptTurn, ...]:
+    return tuple(PromptTurn(task, answer) for task, answer in errand.turns)
 
 
 def _filled(piece: Piece, composed: ComposedTask) -> str:

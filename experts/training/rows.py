@@ -1,7 +1,7 @@
 """Training rows: a prompt in the service's own layout and the answer to learn."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _plan_row(path: Path, number: int, raw: dict[str, Any], identifier: str) -> 
     return TrainingRow(identifier, PromptParts(question.strip(), context=style), segments, "".join(segments))
 
 
-def plan_segments(steps: list[tuple[str, str]]) -> tuple[str, ...]:
+def plan_segments(steps: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The canonical text of a plan, compact JSON, cut where the planner scores the experts and forces the best.
 
     `[{"id":1,"text":"` · `…","expert":"` · `sql"` · `},{"id":2,"text":"` · `…","expert":"` · `math"` · `}]`

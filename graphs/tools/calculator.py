@@ -19,9 +19,21 @@ NUMBER_WORDS = {
     **{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"},
     **{"nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "dozen": "12", "half": "2", "halve": "2"},
     **{"twice": "2", "double": "2", "triple": "3", "thrice": "3", "percent": "100", "per cent": "100", "%": "100"},
-    **{"average": "2", "mean": "2", "squared": "2"},
+    **{"average": "2", "mean": "2", "squared": "2", "third": "3", "quarter": "4", "fifth": "5", "tenth": "10"},
 }
-_OPTIONAL_WORDS = {"one", "percent", "per cent", "%", "average", "mean", "squared"}
+_OPTIONAL_WORDS = {
+    "one",
+    "percent",
+    "per cent",
+    "%",
+    "average",
+    "mean",
+    "squared",
+    "third",
+    "quarter",
+    "fifth",
+    "tenth",
+}
 _IN_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(NUMBER_WORDS) + r")(?![A-Za-z])", re.IGNORECASE)
 _THE_TWO = re.compile(r"\b(?:the|these|those) (?:two|three|four|five|six|seven|eight|nine|ten)\b", re.IGNORECASE)
 """Says which results are meant, and is no number to compute with."""

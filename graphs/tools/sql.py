@@ -21,6 +21,8 @@ MAX_CHARS = 4_000
 ONE_ROW = "1"
 _ASKED_AND_GIVEN = re.compile(r"SELECT (\S+) FROM (?!.* OR |.*\(SELECT).* WHERE (?:.* AND )?\1 = '")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
+_COMPARED = re.compile(r"""("[^"]+"|\w+) (?:=|<>|!=|LIKE|IN \() ?'((?:[^']|'')*)'""", re.IGNORECASE)
+"""A column, and the text that it is compared with."""
 
 Row = list[object]
 Result = TypeVar("Result")
@@ -160,6 +162,7 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     written = [text.replace("''", "'") for text in _LITERAL.findall(call)]
     known = {link.value for link in links}
     warnings = [f"{text!r} is no value that the step names" for text in dict.fromkeys(written) if text not in known]
+    warnings += _elsewhere(call, links)
     covered = [link for link in links if link.value in written]
     values = sorted((link for link in links if link.value.casefold() not in schema.names), key=_shortest_last)
     for link in values:
@@ -174,6 +177,19 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
         warnings.append("the query asks for what it compares with")
     compared = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
     return [*warnings, *(f"{number} is not in the step" for number in sorted(compared - named))]
+
+
+def _elsewhere(call: str, links: Sequence[Link]) -> list[str]:
+    """Values of the database that the query looks for in a column that does not have them."""
+    columns: dict[str, set[str]] = {}
+    for link in links:
+        columns.setdefault(link.value, set()).add(link.column.casefold())
+    compared = [(name.strip('"'), text.replace("''", "'")) for name, text in _COMPARED.findall(call)]
+    return [
+        f"{text!r} is no value of {name}"
+        for name, text in dict.fromkeys(compared)
+        if text in columns and name.casefold() not in columns[text]
+    ]
 
 
 def _shortest_last(link: Link) -> int:

@@ -72,11 +72,65 @@ _FRAMES = (
     ("{who} is paid {x} {money} an hour for {y} hours and gets {w} {money} more. What is the pay?", "{x} * {y} + {w}"),
     ("Each of {x} people pays {y} {money}, and {w} {money} are spent. How much is left?", "{x} * {y} - {w}"),
 )
+_TALES = (
+    ("{x} visitors arrive each {period}. How many arrive in {y} {period}s?", "{x} * {y}"),
+    ("{x} {item} leave the plant daily; how many leave it in {y} days?", "{x} * {y}"),
+    ("The contract is {x} {money} {period}ly and runs for {y} {period}s. What does it add up to?", "{x} * {y}"),
+    ("The hire of the hall is {x} {money} per {period}. What do {y} {period}s come to?", "{x} * {y}"),
+    ("{who} uses up {x} {item} a {period}. How many {item} are used up in {y} {period}s?", "{x} * {y}"),
+    ("{who} drives {x} miles a {period}; how far does it get in {y} {period}s?", "{x} * {y}"),
+    ("A pump moves {x} litres a minute and runs for {y} minutes. How many litres does it move?", "{x} * {y}"),
+    ("Every table seats {x} guests, and {y} tables are set. For how many guests is there room?", "{x} * {y}"),
+    ("A page has {x} lines. How many lines have {y} pages?", "{x} * {y}"),
+    ("{who} ordered {y} {item}, each at {x} {money}. How high is the invoice?", "{x} * {y}"),
+    ("One {period} brings {x} {money}. What do {y} of them bring?", "{x} * {y}"),
+    ("{y} patients get {x} pills each. How many pills is that?", "{x} * {y}"),
+    ("A fine is {x} {money}; {y} people are fined. How much is collected?", "{x} * {y}"),
+    ("{x} {money} a {period} over {y} {period}s: how much money is it?", "{x} * {y}"),
+    ("{who} delivers {x} {item} to each of {y} shops. How many {item} are delivered?", "{x} * {y}"),
+    ("A carpet is {x} feet long and {y} feet wide. What is its area?", "{x} * {y}"),
+    ("At {x} {money} for each of the {y} {item}, what is the total price?", "{x} * {y}"),
+    ("{z} {item} are shared out to {x} children. What does each child get?", "{z} / {x}"),
+    ("{who} has {z} {money} for {x} {period}s. How much can be spent a {period}?", "{z} / {x}"),
+    ("A ride of {z} miles takes {x} hours. How many miles is that per hour?", "{z} / {x}"),
+    ("{who} works {z} hours in {x} {period}s; how many hours is that each {period}?", "{z} / {x}"),
+    ("A barrel has {z} litres, a can takes {x} litres. How many cans can be filled?", "{z} / {x}"),
+    ("The bill of {z} {money} is split by {x} friends. How much does one pay?", "{z} / {x}"),
+    ("For {z} {money} {who} gets {x} {item}. What is the price of one?", "{z} / {x}"),
+    ("{z} seats stand in rows of {x}. How many rows are there?", "{z} / {x}"),
+    ("Of {z} seats, {x} are taken. How many are free?", "{z} - {x}"),
+    ("The tank had {z} litres and {x} litres were used. How much is in it now?", "{z} - {x}"),
+    ("{who} borrowed {z} {money} and has paid back {x}. How much is still owed?", "{z} - {x}"),
+    ("A coat is {z} {money}, but {x} {money} less this {period}. What does it cost?", "{z} - {x}"),
+    ("{who} is {z} years old. How old was the same {x} years ago?", "{z} - {x}"),
+    ("{who} wants to read {z} pages and has read {x}. How many pages are to go?", "{z} - {x}"),
+    ("There are {x} {item} in the shed and {y} in the house. How many {item} is that in all?", "{x} + {y}"),
+    ("{who} spent {x} {money} on food and {y} {money} on travel. What did it spend altogether?", "{x} + {y}"),
+    ("First {x} people came, later another {y}. How many people came?", "{x} + {y}"),
+    ("A wall is {x} feet high. It is raised by {y} feet; how high is it then?", "{x} + {y}"),
+    ("{who} has {x} {item}, and Ann has {y} {item} more than that. How many {item} has Ann?", "{x} + {y}"),
+    ("A tax of {p} percent is due on {z} {money}. How much tax is it?", "{z} * {p} / 100"),
+    ("{p} percent of the {z} voters stayed at home. How many voters is that?", "{z} * {p} / 100"),
+    ("{who} buys {x} {item} at {y} {money} and pays {w} {money} for delivery. What does it pay?", "{x} * {y} + {w}"),
+    ("There are {x} {box} of {y} {item}, and {w} {item} break. How many are whole?", "{x} * {y} - {w}"),
+    ("{who} earns {x} {money} a {period} for {y} {period}s and spends {w} {money}. What is left?", "{x} * {y} - {w}"),
+    ("A ticket is {x} {money} and a program {w} {money}. What do {y} people pay who take both?", "({x} + {w}) * {y}"),
+)
+"""Beside the frames for those who compute."""
 
 
 def story(rng: random.Random, vocabulary: Vocabulary) -> Calculation:
     """A story and its question; the step repeats both."""
-    frame, expression = rng.choice(_FRAMES)
+    return _told(rng, vocabulary, rng.choice(_FRAMES))
+
+
+def tale(rng: random.Random, vocabulary: Vocabulary) -> Calculation:
+    """A story from frames that composed tasks do not have."""
+    return _told(rng, vocabulary, rng.choice(_TALES))
+
+
+def _told(rng: random.Random, vocabulary: Vocabulary, told: tuple[str, str]) -> Calculation:
+    frame, expression = told
     words = {kind: rng.choice(options).replace("|", " ") for kind, options in _WORDS.items()}
     words["who"] = words["who"].format(n=vocabulary.first_name(rng))
     if not frame.startswith("{who}"):

@@ -68,6 +68,11 @@ def test_nothing_can_be_said_of_a_database_that_has_gone(library: Path) -> None:
     [
         ("Omar Haddad?", "SELECT city FROM members WHERE name = 'Omar Haddad'", ()),
         ("Omar Haddad?", "SELECT COUNT(*) FROM members", ("'Omar Haddad' was not used",)),
+        (
+            "Omar Haddad?",
+            "SELECT COUNT(*) FROM members WHERE city = 'Omar Haddad'",
+            ("'Omar Haddad' is no value of city",),
+        ),
         ("Omr?", "SELECT COUNT(*) FROM members WHERE name = 'Omr'", ("'Omr' is no value that the step names",)),
         ("HT958?", "SELECT COUNT(*) FROM books WHERE title = 'HT958'", ("'HT958' is no value that the step names",)),
         (

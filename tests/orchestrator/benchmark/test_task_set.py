@@ -1,14 +1,16 @@
 """The built-in tasks: their answers are found by other means than the service, and nothing of them was trained on."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from experts.registry import BUILTIN
 from experts.training.ngrams import load_ngrams, seen_ngrams
+from experts.training.synthesis import errands
 from experts.training.synthesis.arithmetic import _ONE, _TWO  # pyright: ignore[reportPrivateUsage]
-from experts.training.synthesis.stories import _FRAMES  # pyright: ignore[reportPrivateUsage]
+from experts.training.synthesis.stories import _FRAMES, _TALES  # pyright: ignore[reportPrivateUsage]
 from graphs.tools.passage_index import PassageIndex
 from orchestrator.benchmark.task_set import CheckedTask, TaskSet
 
@@ -46,7 +48,10 @@ def test_no_eight_words_in_a_row_were_trained_on(directory: Path) -> None:
 
 
 def test_no_sentence_is_one_of_the_templates_that_training_tasks_are_made_of() -> None:
-    templates = [frame for frame, _ in _FRAMES] + [said for said, _ in (*_ONE, *_TWO)]
+    phrases = tomllib.loads(Path(errands.__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    asked = [text for thing in phrases["things"] for text in (*thing["one"], *thing["many"])]
+    pairs = (*_FRAMES, *_TALES, *_ONE, *_TWO, *phrases["follow"], *phrases["compare"])
+    templates = [*(said for said, _ in pairs), *(text.replace("| ", "") for text in asked)]
     patterns = [re.sub(r"\\\{\w+\\\}", r"[\\w ]+?", re.escape(one)) for one in templates]
     trained = re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)
     sentences = [part for task in TASKS.tasks for part in re.split(r"(?<=[.?!:;])\s+", task.text)]

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from experts.training import row_maker
-from experts.training.synthesis import arithmetic, everyday, held_out_tasks, queries, stories, tasks
+from experts.training.synthesis import arithmetic, errands, everyday, held_out_tasks, queries, stories, tasks
 from experts.training.synthesis.held_out_tasks import EXPERTS
 
 
@@ -33,7 +33,8 @@ def fixed_words(sentences: Iterable[str]) -> set[tuple[str, ...]]:
 def of_training() -> set[tuple[str, ...]]:
     modules: tuple[ModuleType, ...] = (arithmetic, queries, stories, tasks, row_maker)
     constants = [value for module in modules for name, value in vars(module).items() if name.isupper()]
-    files = [Path(everyday.__file__).with_suffix(".toml"), Path(queries.__file__).with_name("questions.toml")]
+    own = [Path(module.__file__ or "").with_suffix(".toml") for module in (errands, everyday)]
+    files = [*own, Path(queries.__file__).with_name("questions.toml")]
     loaded: list[Any] = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
     return fixed_words(sentences_of([*constants, *loaded]))
 
