@@ -110,7 +110,11 @@ def _sampling(quorum: Quorum, sample: int, num_experts: int) -> Sampling:
 
 
 def with_tokens(result: StepResult, spent: Sequence[StepResult]) -> StepResult:
-    """The result with the tokens of all that were needed for it."""
-    num_prompt_tokens = sum(one.num_prompt_tokens for one in spent)
-    num_output_tokens = sum(one.num_output_tokens for one in spent)
-    return result.model_copy(update={"num_prompt_tokens": num_prompt_tokens, "num_output_tokens": num_output_tokens})
+    """The result with the tokens of all that were needed for it; it is cached if all of them are."""
+    return result.model_copy(
+        update={
+            "num_prompt_tokens": sum(one.num_prompt_tokens for one in spent),
+            "num_output_tokens": sum(one.num_output_tokens for one in spent),
+            "is_cached": bool(spent) and all(one.is_cached for one in spent),
+        }
+    )

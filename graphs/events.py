@@ -143,6 +143,8 @@ class StepResult(BaseModel):
     seconds: float = 0.0
     answered_by: str | None = None
     """The person who answered, as the API knows them."""
+    is_cached: bool = False
+    """It was found before, mostly by another run: nothing was written, called or paid for it here."""
 
 
 class AnswerWanted(_Event):

@@ -24,6 +24,8 @@ class ExpertProfile:
     description: str
     tool: str | None = None
     max_tokens: int = 128
+    backbone: str | None = None
+    """The hash of the layers below it; None if what it has answered once need not come again, as on a remote server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,11 @@ class Tool(Protocol):
         """Whether a call may change anything outside. If so, it is never made before a plan has the step."""
         ...
 
+    @property
+    def version(self) -> str | None:
+        """Of what it computes, its configuration included; None if a result depends on more than call and step."""
+        ...
+
     def recognises(self, text: str) -> bool | None:
         """Whether the text names what this tool works on; None if that cannot be said."""
         ...
@@ -243,6 +250,14 @@ class StepMemo(Protocol):
     async def answered(self, key: StepKey) -> StepResult:
         """Return when a person has answered this step: what `load` then finds."""
         ...
+
+
+class StepCache(Protocol):
+    """What attempts at steps have found in any run, by their keys. It may forget, and raises nothing of its own."""
+
+    async def load(self, key: str) -> StepResult | None: ...
+
+    async def keep(self, key: str, result: StepResult) -> None: ...
 
 
 class PlanMemo(Protocol):

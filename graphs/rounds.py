@@ -23,7 +23,7 @@ from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
 from graphs.limits import Limits
 from graphs.planning import PlanWriter
-from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.protocols import ExpertClient, StepCache, StepMemo, Tool
 from graphs.speculation import Speculation
 from graphs.state import Results, merge_results
 from graphs.step_runner import StepRunner
@@ -69,6 +69,7 @@ class Rounds:
     saving: Saving | None = None
     turns: tuple[Turn, ...] = ()
     """Earlier ones of the thread."""
+    cache: StepCache | None = None
     stopped: RunStopped | None = None
     """Why the run ended early."""
     wanted: tuple[AnswerWanted, ...] = ()
@@ -156,6 +157,7 @@ class Rounds:
             meter=self.meter,
             policy=self.limits.policy,
             turns=self.turns,
+            cache=self.cache,
         )
 
     def _joiner(self, planned: Planned) -> Joiner:

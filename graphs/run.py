@@ -15,7 +15,7 @@ from graphs.followup import resolved
 from graphs.limits import Limits
 from graphs.plan import Plan
 from graphs.planning import Planning
-from graphs.protocols import PLANNER, ExpertClient, PlanMemo, StepMemo, Tool
+from graphs.protocols import PLANNER, ExpertClient, PlanMemo, StepCache, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
 from graphs.speculation import Speculation
 from graphs.turn import Turn
@@ -81,28 +81,28 @@ async def run_task(
     planning: Planning | None = None,
     plan_memo: PlanMemo | None = None,
     turns: Sequence[Turn] = (),
+    cache: StepCache | None = None,
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
     The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `spent` is what an
-    interrupted run has spent before. `turns` are what was said before, the oldest first: planner, steps and joiner read
-    them.
+    interrupted run has spent, `turns` what was said before, the oldest first, `cache` what steps found in other runs.
 
     Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan, before
     there is a plan GenerationError and BudgetExhausted, and whatever the sink or a memo raises.
     """
-    started, limits = time.perf_counter(), limits or Limits()
+    started, limits, turns = time.perf_counter(), limits or Limits(), tuple(turns)
     check_task(task, limits.max_task_chars)
     task, sink = resolved(task, turns), _told_directly(plan, sink, client)
     client = MeteredClient(client, meter := Meter(limits.budget, spent))
     planner = (planning or Planning()).writer(client, tools, limits, meter, plan_memo, turns)
-    async with Speculation(task, client, tools, sink, limits, meter, turns) as speculation:
+    async with Speculation(task, client, tools, sink, limits, meter, turns, cache) as speculation:
         async with meter.in_time():
             given = plan if isinstance(plan, Planned) else _given(plan, client) if plan else None
             planned = given or await planner.plan(task, speculation)
         await speculation.emit(planned)
         saving = Saving(checkpointer, run_id) if checkpointer else None
-        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, tuple(turns))
+        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, turns, cache)
         state = await rounds.run(planned)
     outcome = outcome_of(state, time.perf_counter() - started, speculation.dropped)
     return ended(outcome, rounds.wanted, rounds.stopped or meter.exhausted, meter)

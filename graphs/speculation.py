@@ -30,7 +30,7 @@ from graphs.events import (
 from graphs.limits import Limits
 from graphs.plan import Plan, Step
 from graphs.plan_review import without_repeats
-from graphs.protocols import GENERAL, ExpertClient, StepKey, Tool
+from graphs.protocols import GENERAL, ExpertClient, StepCache, StepKey, Tool
 from graphs.state import Results
 from graphs.step_runner import Commit, StepRunner
 from graphs.turn import Turn
@@ -48,8 +48,9 @@ class Speculation:
         limits: Limits,
         meter: Meter,
         turns: Sequence[Turn] = (),
+        cache: StepCache | None = None,
     ) -> None:
-        self._turns = turns
+        self._turns, self._cache = turns, cache
         self._task, self._client, self._tools = task, client, tools
         self._sink, self._limits, self._meter = sink, limits, meter
         self._draft = self._num_steps = 0
@@ -134,6 +135,7 @@ class Speculation:
             policy=self._limits.policy,
             is_early=True,
             turns=self._turns,
+            cache=self._cache,
         )
         return await runner.run(early.step, results, early.commit)
 

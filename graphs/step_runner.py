@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
+from graphs.asked_step import AskedStep
 from graphs.attempts import Attempts
 from graphs.budget import Budget, Meter
 from graphs.errors import BudgetExhausted, StepFailed, StepRequired, ToolError
@@ -14,7 +14,17 @@ from graphs.generation import Generation, Question, ask
 from graphs.numbers import foreign_numbers
 from graphs.plan import REFERENCE, Plan, Step
 from graphs.policies import StepPolicy
-from graphs.protocols import GREEDY, Constraint, ExpertClient, ExpertProfile, Prompt, Sampling, StepInput, Tool
+from graphs.protocols import (
+    GREEDY,
+    Constraint,
+    ExpertClient,
+    ExpertProfile,
+    Prompt,
+    Sampling,
+    StepCache,
+    StepInput,
+    Tool,
+)
 from graphs.state import Results
 from graphs.turn import Turn, said
 
@@ -40,20 +50,6 @@ def filled_text(step: Step, results: Results, *, is_whole: bool = False) -> str:
     return REFERENCE.sub(lambda match: result_of(match[0], int(match[1])), step.text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An attempt at a step: its text filled in, its prompt, its expert, its tool, and which of its samples it is."""
-
-    step: Step
-    text: str
-    prompt: Prompt
-    profile: ExpertProfile
-    tool: Tool | None
-    sample: int
-    generations: list[Generation] = field(default_factory=list[Generation])
-    """All that was written for it, what was not taken included."""
-
-
 class StepRunner:
     """Runs the steps of one plan. Events go to the sink; a failure is a result, not an exception."""
 
@@ -69,6 +65,7 @@ class StepRunner:
         policy: StepPolicy | None = None,
         is_early: bool = False,
         turns: Sequence[Turn] = (),
+        cache: StepCache | None = None,
     ) -> None:
         """Steps that are run early count in the budget when they are taken over."""
         self._task = task
@@ -81,6 +78,7 @@ class StepRunner:
         """Of the steps that bring none."""
         self._is_early = is_early
         self._turns = tuple(turns)
+        self._cache = cache
 
     async def run(self, step: Step, results: Results, commit: Commit | None = None) -> StepResult:
         """The step's result: "error" with a true reason if it failed, "skipped" if what it needs has no result.
@@ -110,11 +108,30 @@ class StepRunner:
     async def attempt(
         self, step: Step, results: Results, expert: str, sampling: Sampling = GREEDY, sample: int = 0
     ) -> StepResult:
-        """One attempt at a step by an expert, without its policy. Raises BudgetExhausted."""
-        asked: _Asked | None = None
-        generation: Generation | None = None
+        """One attempt at a step by an expert, without its policy; nobody is asked if the cache has its result.
+
+        Raises BudgetExhausted.
+        """
         try:
             asked = await self._prepare(step.model_copy(update={"expert": expert}), results, sample)
+        except StepFailed as failure:
+            return _failed(step, failure, None)
+        if self._cache is None or (key := asked.cache_key(sampling)) is None:
+            return await self._ask(asked, sampling)
+        if known := await self._cache.load(key):
+            return known.model_copy(update={"id": step.id, "is_cached": True, **_usage(())})
+        found = await self._ask(asked, sampling)
+        # an expert that was pushed meanwhile may have answered, or the best of calls in doubt be all that could be paid
+        is_as_asked = self._profile(expert) == asked.profile and not self._meter.exhausted
+        if found.status == "success" and is_as_asked:
+            await self._cache.keep(key, found)
+        return found
+
+    async def _ask(self, asked: AskedStep, sampling: Sampling) -> StepResult:
+        """The result of an attempt, with its tokens."""
+        step = asked.step
+        generation: Generation | None = None
+        try:
             if asked.tool:
                 constraint = await asyncio.to_thread(asked.tool.constraint, asked.text)
                 freely = constraint and constraint.is_tried_without and not self._meter.limits_tool_calls
@@ -127,19 +144,15 @@ class StepRunner:
                 generation = await self._generate(asked, sampling, chosen)
                 found = _from_text(asked, generation)
         except StepFailed as failure:
-            tool = failure.tool if isinstance(failure, ToolError) else None
-            call = generation.text if tool and generation else None
-            found = StepResult(
-                id=step.id, status="error", error=failure.reason, error_kind=failure.kind, call=call, tool=tool
-            )
-        usage = _usage(asked.generations if asked else ())
+            found = _failed(step, failure, generation)
+        usage = _usage(asked.generations)
         if generation is None:
             return found.model_copy(update=usage)
         confidence = generation.confidence
         doubt = (UNSURE,) if confidence < MIN_CONFIDENCE else ()
         return found.model_copy(update={**usage, "warnings": (*found.warnings, *doubt), "confidence": confidence})
 
-    async def _freely(self, asked: _Asked, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
+    async def _freely(self, asked: AskedStep, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
         """Ask without the grammar; nothing if that leaves a doubt."""
         generation = await self._generate(asked, sampling, None)
         try:
@@ -149,7 +162,7 @@ class StepRunner:
         return None if found.warnings else (found, generation)
 
     async def _from_calls(
-        self, asked: _Asked, tool: Tool, constraint: Constraint | None, generation: Generation
+        self, asked: AskedStep, tool: Tool, constraint: Constraint | None, generation: Generation
     ) -> tuple[StepResult, Generation]:
         """Ask anew, sampled, while the tool doubts the call; the call with the fewest doubts counts."""
         found: dict[int, tuple[StepResult, Generation]] = {}  # by the number of doubts, of each the first
@@ -174,8 +187,11 @@ class StepRunner:
             raise doubt
         return found[min(found)]
 
-    async def _prepare(self, step: Step, results: Results, sample: int) -> _Asked:
-        profile = next((profile for profile in self._client.profiles() if profile.name == step.expert), None)
+    def _profile(self, expert: str) -> ExpertProfile | None:
+        return next((profile for profile in self._client.profiles() if profile.name == expert), None)
+
+    async def _prepare(self, step: Step, results: Results, sample: int) -> AskedStep:
+        profile = self._profile(step.expert)
         if profile is None:
             raise StepFailed(f"expert {step.expert!r} is no longer there; push it again, or plan anew")
         # a choice is made, not computed
@@ -194,13 +210,13 @@ class StepRunner:
         prompt = Prompt(
             self._task, inputs, asked_text, context, priority=self._steps_behind[step.id], turns=self._turns
         )
-        return _Asked(step, text, prompt, profile, tool, sample)
+        return AskedStep(step, text, prompt, profile, tool, sample)
 
     def _input(self, step_id: int, results: Results) -> StepInput:
         result = results[step_id]
         return StepInput(step_id, filled_text(self._steps[step_id], results), result.result, result.token_ids)
 
-    async def _generate(self, asked: _Asked, sampling: Sampling, constraint: Constraint | None) -> Generation:
+    async def _generate(self, asked: AskedStep, sampling: Sampling, constraint: Constraint | None) -> Generation:
         step, profile = asked.step, asked.profile
         await self._sink.emit(StepStarted(step=step.id, expert=profile.name, version=profile.version, text=asked.text))
         question = Question(profile.name, asked.prompt, profile.max_tokens, constraint, sampling)
@@ -214,7 +230,7 @@ class StepRunner:
         asked.generations.append(generation)
         return generation
 
-    async def _from_tool(self, asked: _Asked, tool: Tool, generation: Generation) -> StepResult:
+    async def _from_tool(self, asked: AskedStep, tool: Tool, generation: Generation) -> StepResult:
         if not generation.is_whole:
             limit = asked.profile.max_tokens
             raise ToolError(tool.name, f"the call was cut off after {limit} tokens", "allow the expert more tokens")
@@ -235,7 +251,13 @@ class StepRunner:
         )
 
 
-def _from_text(asked: _Asked, generation: Generation) -> StepResult:
+def _failed(step: Step, failure: StepFailed, generation: Generation | None) -> StepResult:
+    tool = failure.tool if isinstance(failure, ToolError) else None
+    call = generation.text if tool and generation else None
+    return StepResult(id=step.id, status="error", error=failure.reason, error_kind=failure.kind, call=call, tool=tool)
+
+
+def _from_text(asked: AskedStep, generation: Generation) -> StepResult:
     result = generation.text.strip()
     if not result:
         raise StepFailed(f"expert {asked.profile.name!r} wrote nothing; ask it in another way")

@@ -97,7 +97,8 @@ async def open_engine(settings: Settings) -> AsyncGenerator[ExpertHost]:
 
 
 def _profile(card: ExpertCard) -> ExpertProfile:
-    return ExpertProfile(card.name, card.version, card.domain, card.description, card.tool, card.max_tokens)
+    said = (card.name, card.version, card.domain, card.description)
+    return ExpertProfile(*said, card.tool, card.max_tokens, card.backbone_hash)
 
 
 def params_of(max_tokens: int, constraint: Constraint | None, sampling: Sampling) -> SamplingParams:

@@ -16,6 +16,7 @@
 | ccoe:{tenant}:concurrency:<key>:active | sorted set | permanent, gone when empty     |
 | ccoe:{tenant}:concurrency:<key>:parked | list       | permanent, gone when empty     |
 | ccoe:{tenant}:idempotency:<digest>     | string     | recent                         |
+| ccoe:{tenant}:step_cache:<digest>      | string     | cached                         |
 | ccoe:{tenant}:health                   | string     | momentary                      |
 | ccoe:{tenant/run}:run                  | hash       | live, then finished            |
 | ccoe:{tenant/run}:steps                | hash       | live, then finished            |
@@ -59,6 +60,8 @@ class Retention(StrEnum):
     """`run_ttl_seconds` from the last use of a conversation on: it was made, changed, or its last open run ended."""
     RECENT = "recent"
     """From its creation on; not longer than a finished run."""
+    CACHED = "cached"
+    """`step_cache_seconds` from when it was found on; not longer than a finished run."""
     MOMENTARY = "momentary"
     """A minute."""
 
@@ -89,6 +92,7 @@ KINDS = (
     Kind("queue", "tenant", Retention.PERMANENT, ":(high|normal|low|private|delayed|aside)"),
     Kind("concurrency", "tenant", Retention.PERMANENT, r":[\w.:-]+:(active|parked)"),
     Kind("idempotency", "tenant", Retention.RECENT, ":[0-9a-f]{64}"),
+    Kind("step_cache", "tenant", Retention.CACHED, ":[0-9a-f]{64}"),
     Kind("health", "tenant", Retention.MOMENTARY),
     Kind("run", "run", Retention.FINISHED),
     Kind("steps", "run", Retention.FINISHED),
@@ -169,6 +173,10 @@ class Keys:
     def idempotency(self, key: str) -> str:
         """The run that a request with this idempotency key has made."""
         return f"ccoe:{{{self.tenant}}}:idempotency:{hashlib.sha256(key.encode()).hexdigest()}"
+
+    def cached_step(self, asked: str) -> str:
+        """What a step found in any run in which this was asked."""
+        return f"ccoe:{{{self.tenant}}}:step_cache:{hashlib.sha256(asked.encode()).hexdigest()}"
 
     def run(self, run_id: str) -> str:
         """The run's record."""

@@ -50,6 +50,11 @@ class Leftovers:
         ]
         return [leftover for leftover in found if leftover.names]
 
+    async def cached_steps(self) -> Leftover:
+        """What the cache of steps has; it is no leftover by itself, and without it runs only cost more."""
+        kept = (await survey(self._redis, self._keys)).keys_of("step_cache")
+        return await self._keys_of("results in the cache of steps", kept, [("UNLINK", key) for key in kept])
+
     async def _stray(self, space: KeySpace) -> Leftover:
         return await self._keys_of("keys of no class", space.stray, [("UNLINK", key) for key in space.stray])
 

@@ -7,7 +7,7 @@ from functools import partial
 from graphs.events import EventSink, Planned
 from graphs.limits import Limits
 from graphs.planning import Planning
-from graphs.protocols import Tool
+from graphs.protocols import StepCache, Tool
 from graphs.run import RunOutcome, run_task
 from graphs.turn import Turn
 from graphs.workflows.run import run_workflow
@@ -34,6 +34,7 @@ class Performance:
     tools: Mapping[str, Tool]
     threads: ThreadStore
     checkpointer: Checkpointer
+    cache: StepCache | None
 
     async def perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
         """From where the memo ends to the answer, or to a question that a person has not answered."""
@@ -59,6 +60,7 @@ class Performance:
                 checkpointer=self.checkpointer,
                 run_id=run.id,
                 spent=run.spent,
+                cache=self.cache,
             )
 
     def _limits(self, run: Run) -> Limits:

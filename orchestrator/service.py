@@ -39,6 +39,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.schedule_store import ScheduleStore
 from orchestrator.scheduler import Scheduler
 from orchestrator.settings import Settings
+from orchestrator.step_cache import RedisStepCache
 from orchestrator.thread_store import ThreadStore
 from orchestrator.tools import open_tools
 from orchestrator.trace_store import FROM_THE_START, TraceStore
@@ -97,7 +98,8 @@ class Service:
         )
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
-        perform = Performance(settings, experts, tools, self.threads, self.checkpointer).perform
+        cache = RedisStepCache.of(settings, redis, keys)
+        perform = Performance(settings, experts, tools, self.threads, self.checkpointer, cache).perform
         limit, settle = settings.max_concurrent_runs, self.threads.settle
         self._worker = Worker(self.runs, self._queue, self._heartbeat, perform, limit, settle)
         self.workflows = WorkflowCatalog(settings.workflows)

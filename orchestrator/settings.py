@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """Of the steps that bring none, as a JSON object."""
     speculate: bool = False
     """Steps without effects begin while the plan is still being written."""
+    step_cache_seconds: int = Field(default=0, ge=0)
+    """How long other runs find what a step has found that would find the same again; 0: every run asks anew."""
     direct: Literal["auto", "off"] = "auto"
     """Whether a task that the gate's expert surely suffices for is planned all the same; a run may say so itself."""
     max_concurrent_runs: int = Field(default=4, ge=1)

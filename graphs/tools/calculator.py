@@ -48,6 +48,7 @@ class Calculator:
     name = "calculator"
     description = "computes an arithmetic expression exactly, with units too"
     has_effects = False
+    version = "1"  # another one when a call that was computed before has another result or other warnings
     arguments = text_arguments("expression", "such as (2.7 * 20) + 3, lines that assign names, 3 km / 20 min in km/h")
     max_seconds = 30.0  # the units are loaded with the first that is asked for
 

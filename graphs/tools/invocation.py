@@ -64,6 +64,7 @@ class JsonTool(ABC):
     """A tool whose calls are JSON objects, decoded under the schema of its arguments."""
 
     has_effects = True
+    version: str | None = None
 
     def __init__(self, name: str, description: str, arguments: Mapping[str, Any], max_seconds: float) -> None:
         """Raises ToolError if the schema is none."""

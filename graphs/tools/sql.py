@@ -33,6 +33,7 @@ class SqlTool:
 
     description = "asks a database with one SELECT query"
     has_effects = False
+    version = None
     arguments = text_arguments("query", "one SELECT query")
 
     def __init__(

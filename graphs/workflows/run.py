@@ -12,7 +12,7 @@ from graphs.compile import compile_plan
 from graphs.dispatch import Dispatcher
 from graphs.events import Answered, EventSink, Planned
 from graphs.limits import Limits
-from graphs.protocols import ExpertClient, StepMemo, Tool
+from graphs.protocols import ExpertClient, StepCache, StepMemo, Tool
 from graphs.rounds import RoundsState, Saving
 from graphs.run import RunOutcome, ended, outcome_of
 from graphs.state import Results, RunState
@@ -35,6 +35,7 @@ async def run_workflow(
     run_id: str = "",
     memo: StepMemo | None = None,
     spent: Spent = NOTHING,
+    cache: StepCache | None = None,
 ) -> RunOutcome:
     """Run the steps and make the output; see `run_task` for what it is given.
 
@@ -45,7 +46,7 @@ async def run_workflow(
     meter = Meter(limits.budget, spent)
     planned = Planned(plan=plan_of(workflow), source="given")
     await sink.emit(planned)
-    around = Surroundings(MeteredClient(client, meter), tools, sink, meter, limits.policy, memo)
+    around = Surroundings(MeteredClient(client, meter), tools, sink, meter, limits.policy, memo, cache)
     runner = WorkflowStepRunner(workflow, inputs, planned.plan, around)
 
     async def join(results: Results) -> Answered:

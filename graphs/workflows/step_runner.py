@@ -14,7 +14,7 @@ from graphs.errors import BudgetExhausted, InvalidInputs, RenderError, StepRequi
 from graphs.events import EventSink, StepFinished, StepResult
 from graphs.plan import Plan, Step
 from graphs.policies import StepPolicy
-from graphs.protocols import PERSON, ExpertClient, Sampling, StepKey, StepMemo, Tool
+from graphs.protocols import PERSON, ExpertClient, Sampling, StepCache, StepKey, StepMemo, Tool
 from graphs.state import Results
 from graphs.step_runner import Commit, StepRunner
 from graphs.workflows.definition import Workflow, WorkflowStep
@@ -38,6 +38,7 @@ class Surroundings:
     policy: StepPolicy
     """Of the steps that bring none."""
     memo: StepMemo | None = None
+    cache: StepCache | None = None
 
 
 class WorkflowStepRunner:
@@ -145,7 +146,7 @@ class WorkflowStepRunner:
         match work:
             case Prompted(text=text):
                 client, tools, sink, meter = around.client, around.tools, around.sink, around.meter
-                runner = StepRunner(text, self._plan, client, tools, sink, meter=meter)
+                runner = StepRunner(text, self._plan, client, tools, sink, meter=meter, cache=around.cache)
                 attempt = partial(runner.attempt, step.model_copy(update={"text": text, "depends_on": ()}), {})
             case Called(arguments=arguments):
                 attempt = ToolCall(step, str(definition.tool), arguments, around.tools, around.sink, around.meter)

@@ -55,7 +55,8 @@ class TaskSet:
         notes.mkdir()
         for name, text in self.notes.items():
             (notes / name).write_text(text, encoding="utf-8")
-        settings = read_settings(data_dir=folder / "data", databases={_NAME: database}, database=_NAME)
+        own = {"data_dir": folder / "data", "databases": {_NAME: database}, "database": _NAME}
+        settings = read_settings(**own, step_cache_seconds=0)  # each way pays for itself
         list(PassageIndex(settings.index_path).update(notes))
         return settings
 

@@ -131,11 +131,12 @@ def step_line(step: Step, asked: StepStarted | AnswerWanted | None) -> str:
 
 
 def result_line(result: StepResult) -> str:
-    """`✓ 48 (0.8 s)`, or why there is no result."""
+    """`✓ 48 (0.8 s)`, `✓ 48 (cached)`, or why there is no result."""
     said = result.result if result.status == "success" else f"{result.status}: {result.error}"
     said += f" (by {result.answered_by})" if result.answered_by and result.status == "success" else ""
     warned = f" [{'; '.join(result.warnings)}]" if result.warnings else ""
-    return f"{_MARKS[result.status]} {printable(said)} ({result.seconds:.1f} s){printable(warned)}"
+    took = "cached" if result.is_cached else f"{result.seconds:.1f} s"
+    return f"{_MARKS[result.status]} {printable(said)} ({took}){printable(warned)}"
 
 
 def closing_line(finished: RunFinished) -> str:

@@ -42,7 +42,8 @@ def main() -> int:
 def demo_settings(folder: Path) -> tuple[Settings, Path]:
     """The embedded defaults with the sample database as the only one."""
     database = folder.resolve() / "shop.sqlite"
-    return read_settings(data_dir=folder.resolve(), databases={"shop": database}, database="shop"), database
+    own = {"data_dir": folder.resolve(), "databases": {"shop": database}, "database": "shop"}
+    return read_settings(**own, step_cache_seconds=0), database
 
 
 async def _demonstrate(seed: int, console: Console) -> int:

@@ -43,8 +43,8 @@ class ScriptedExperts:
 
     def profiles(self) -> Sequence[ExpertProfile]:
         return [
-            ExpertProfile("general", "g1", "general", "anything"),
-            ExpertProfile("math", "m1", "math", "numbers"),
+            ExpertProfile("general", "g1", "general", "anything", backbone="b1"),
+            ExpertProfile("math", "m1", "math", "numbers", backbone="b1"),
             *self._pushed.values(),
         ]
 
@@ -91,7 +91,8 @@ class ScriptedExperts:
         return GateAnswer.of(choice, Pooled((), len(text), 0, len(text) // 16 * 16))
 
     async def push(self, directory: Path) -> ExpertProfile:
-        self._pushed[directory.name] = ExpertProfile(directory.name, "p1", "pushed", "an expert of a test")
+        said = (directory.name, "p1", "pushed", "an expert of a test")
+        self._pushed[directory.name] = ExpertProfile(*said, backbone="b1")
         return self._pushed[directory.name]
 
     async def pop(self, name: str) -> ExpertProfile:
@@ -102,7 +103,7 @@ class ScriptedExperts:
     async def rollback(self, name: str, version: str | None = None) -> ExpertProfile:
         if name not in self._pushed:
             raise NoEarlierVersion(name, ())
-        self._pushed[name] = ExpertProfile(name, version or "p0", "pushed", "an expert of a test")
+        self._pushed[name] = ExpertProfile(name, version or "p0", "pushed", "an expert of a test", backbone="b1")
         return self._pushed[name]
 
 

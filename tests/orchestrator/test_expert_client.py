@@ -100,7 +100,7 @@ async def test_a_pushed_expert_answers_until_it_is_popped(
     experts: ExpertHost, backbone: Backbone, tmp_path: Path
 ) -> None:
     pushed = await experts.push(law_in(tmp_path, backbone))
-    assert pushed == ExpertProfile("law", pushed.version, "law", "knows law", None, 256)
+    assert pushed == ExpertProfile("law", pushed.version, "law", "knows law", None, 256, backbone.hash)
     assert pushed in experts.profiles()
     assert text_of(await asked(experts, "law")) != text_of(await asked(experts, "general"))
 

@@ -72,6 +72,14 @@ def test_idempotency_keys_are_hashed_and_expire() -> None:
     assert Retention.RECENT.expires
 
 
+def test_cached_steps_are_hashed_and_expire() -> None:
+    key = KEYS.cached_step("made by ccoe 1, a digest")
+    assert re.fullmatch(r"ccoe:\{default\}:step_cache:[0-9a-f]{64}", key)
+    assert key != Keys("other").cached_step("made by ccoe 1, a digest")
+    assert retention_of(key, is_terminal=False) is Retention.CACHED
+    assert Retention.CACHED.expires
+
+
 def test_what_a_script_of_the_queue_touches_shares_a_hash_tag() -> None:
     keys = [*KEYS.lanes, KEYS.delayed, KEYS.runs, KEYS.concurrency, KEYS.idempotency("a")]
     assert {re.findall(r"\{(.*?)\}", key)[0] for key in keys} == {"default"}
@@ -88,7 +96,13 @@ def test_a_key_of_nobody_is_known_as_such(key: str) -> None:
 
 
 def test_every_key_of_the_factory_is_of_one_kind_and_every_kind_is_made() -> None:
-    owned = [*KEYS.of_run("01a2"), *KEYS.lanes, f"{KEYS.concurrency}a:active", KEYS.idempotency("a")]
+    owned = [
+        *KEYS.of_run("01a2"),
+        *KEYS.lanes,
+        f"{KEYS.concurrency}a:active",
+        KEYS.idempotency("a"),
+        KEYS.cached_step("a"),
+    ]
     agendas = [*KEYS.schedules, *KEYS.webhooks, *KEYS.of_conversation("a-1")]
     made = [*owned, *agendas, KEYS.runs, KEYS.threads, KEYS.experts_audit, KEYS.api_keys, KEYS.delayed, KEYS.health]
     assert {kind_of(key) for key in made} == set(KINDS)

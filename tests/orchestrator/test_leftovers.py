@@ -64,6 +64,16 @@ async def test_keys_of_no_class(leftovers: Leftovers, redis: Redis) -> None:
         await redis.delete(key)
 
 
+async def test_the_cache_of_steps_is_no_leftover_and_can_be_emptied(leftovers: Leftovers, redis: Redis) -> None:
+    for key in (kept := KEYS.cached_step("a"), others := Keys("other").cached_step("a")):
+        await redis.set(key, "{}", ex=60)
+    assert await leftovers.find() == []
+    leftover = await leftovers.cached_steps()
+    assert leftover.names == [kept] and leftover.num_bytes > 0
+    await leftover.remove()
+    assert await redis.keys() == [others]
+
+
 async def test_what_belongs_to_a_run_without_a_record(leftovers: Leftovers, redis: Redis) -> None:
     await redis.xadd(KEYS.events("01a2"), {"event": "{}"})
     await redis.hset(KEYS.memo("01a3"), "plan", "{}")

@@ -45,6 +45,12 @@ def test_speculation_is_a_switch(value: str, monkeypatch: pytest.MonkeyPatch) ->
     assert read_settings().speculate is (value == "true")
 
 
+def test_the_cache_of_steps_is_off_until_it_has_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().step_cache_seconds == 0
+    monkeypatch.setenv("CCOE_STEP_CACHE_SECONDS", "3600")
+    assert read_settings().step_cache_seconds == 3600
+
+
 def test_of_several_databases_the_first_is_asked_or_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCOE_DATABASES", '{"shop": "a", "ward": "b"}')
     assert read_settings().default_database == "shop"

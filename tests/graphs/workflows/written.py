@@ -16,6 +16,7 @@ from graphs.protocols import (
     Generated,
     Prompt,
     Sampling,
+    StepCache,
     StepMemo,
     Tool,
 )
@@ -92,10 +93,12 @@ async def run(
     tools: Mapping[str, Tool] | None = None,
     sink: EventList | None = None,
     memo: StepMemo | None = None,
+    cache: StepCache | None = None,
 ) -> RunOutcome:
     """One run."""
     client, sink = client or PromptedExperts(), sink or EventList()
-    return await run_workflow(flow, inputs or {}, client=client, tools=tools or {}, sink=sink, memo=memo)
+    inputs, tools = inputs or {}, tools or {}
+    return await run_workflow(flow, inputs, client=client, tools=tools, sink=sink, memo=memo, cache=cache)
 
 
 def statuses(flow: Workflow, outcome: RunOutcome) -> dict[str, str]:

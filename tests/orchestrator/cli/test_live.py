@@ -99,6 +99,11 @@ def test_plain_lines_have_no_tokens() -> None:
     assert plain_lines(view, StepToken(step=1, text="a")) == []
 
 
+def test_a_result_from_the_cache_is_shown_as_such() -> None:
+    found = StepResult(id=1, status="success", result="48", is_cached=True, warnings=("the expert was unsure",))
+    assert plain_lines(RunView("t"), StepFinished(result=found)) == ["#1 ✓ 48 (cached) [the expert was unsure]"]
+
+
 def test_a_step_that_waits_for_a_person() -> None:
     plan = Plan(steps=(Step(id=1, text="Pay it?", expert="person"),))
     wanted = AnswerWanted(step=1, digest="d", text="Pay 48?")

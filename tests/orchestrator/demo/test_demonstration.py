@@ -66,6 +66,11 @@ def test_the_command_answers_and_checks_three_tasks(tmp_path: Path) -> None:
     assert done.stdout.count("flowchart") == 3
 
 
+def test_every_answer_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCOE_STEP_CACHE_SECONDS", "3600")
+    assert demo_settings(tmp_path)[0].step_cache_seconds == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_every_task_of_twenty_seeds_is_right(tmp_path: Path) -> None:
