@@ -27,6 +27,9 @@ from orchestrator.thread_store import ThreadStore
 from orchestrator.worker import Worker
 from orchestrator.workflow_catalog import WorkflowCatalog
 
+_OF_A_REQUEST = ("task", "thread_id", "workflow", "inputs", "mode", "limits")
+"""What of a run, besides its plan, another request with the same idempotency key must not differ in."""
+
 
 class RunIntake:
     """Checks what is asked, stores it as a run and puts it into the queue. All methods raise RedisUnavailableError."""
@@ -244,8 +247,9 @@ def _asks_a_person(run: Run) -> bool:
 def _repeated(run: Run, earlier: Run) -> Run:
     """The run that the same request has made. Raises RunRefusedError if it was another request."""
     is_same_plan = earlier.is_plan_given == run.is_plan_given and (not run.is_plan_given or earlier.plan == run.plan)
-    is_same = all(getattr(earlier, name) == getattr(run, name) for name in ("task", "thread_id", "workflow", "inputs"))
-    if not (is_same and is_same_plan):
-        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another task, plan, workflow or thread"
+    others = [name for name in _OF_A_REQUEST if getattr(earlier, name) != getattr(run, name)]
+    others += [] if is_same_plan else ["plan"]
+    if others:
+        reason = f"the idempotency key belongs to run {earlier.id!r}, which has another {', '.join(others)}"
         raise RunRefusedError(reason, "send a new key with a new request")
     return earlier

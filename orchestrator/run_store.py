@@ -106,7 +106,7 @@ class RunStore:
     async def is_over(self, run_id: str) -> bool:
         """Whether the run has ended or is gone. That is final."""
         async with redis_errors():
-            status = await self._redis.hget(self.keys.run(run_id), "status")
+            status = cast(str | None, await self._redis.hget(self.keys.run(run_id), "status"))
         return status is None or status not in LIVE
 
     async def memo(self, run_id: str) -> dict[str, str]:
