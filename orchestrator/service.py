@@ -11,7 +11,7 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.protocols import Tool
+from graphs.protocols import PLANNER, Tool
 from graphs.run import check_task
 from graphs.state import STATE_CLASSES
 from orchestrator.agenda_worker import AgendaWorker
@@ -32,6 +32,7 @@ from orchestrator.keys import Keys
 from orchestrator.performance import Performance
 from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
+from orchestrator.run_check import RunCheck
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_request import RunRequest
@@ -101,8 +102,9 @@ class Service:
         limit, settle = settings.max_concurrent_runs, self.threads.settle
         self._worker = Worker(self.runs, self._queue, self._heartbeat, perform, limit, settle)
         self.workflows = WorkflowCatalog(settings.workflows)
-        stores = (self.runs, self._queue, self._worker, self.threads, self.workflows)
-        self._intake = RunIntake(settings, experts, tools, *stores, is_private=is_private)
+        self._check = RunCheck(settings, self._expert_names, tools, self.workflows, is_private=is_private)
+        stores = (self.runs, self._queue, self._worker, self.threads)
+        self._intake = RunIntake(self._check, *stores, is_private=is_private)
 
     @classmethod
     @asynccontextmanager
@@ -173,7 +175,7 @@ class Service:
 
     def check(self, request: RunRequest) -> None:
         """Raises what `start` would raise now for the request alone."""
-        self._intake.checked(request)
+        self._check.checked(request)
 
     async def run_schedule(self, schedule_id: str) -> Run:
         """Start a run of a schedule now; see Scheduler.run_now."""
@@ -222,6 +224,10 @@ class Service:
     async def stop_runs(self) -> None:
         """Hand the runs of this process back to the queue, because it ends."""
         await self._worker.close()
+
+    def _expert_names(self) -> set[str]:
+        """Those that a step may name."""
+        return {profile.name for profile in self.experts.profiles()} - {PLANNER}
 
     async def _leave(self) -> None:
         try:
