@@ -17,6 +17,7 @@ from graphs.state import STATE_CLASSES
 from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
+from orchestrator.cancellation import Cancellation
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.delivery_store import DeliveryStore
@@ -97,6 +98,7 @@ class Service:
             redis, keys, self.worker_id, settings.run_ttl_seconds, settings.retention.recent, self.deliveries.announce
         )
         self.answers = AnswerStore(redis, self.runs, self._queue)
+        self._cancellation = Cancellation(self.runs, self._queue, self.deliveries)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         perform = Performance(settings, experts, tools, self.threads, self.checkpointer).perform
         limit, settle = settings.max_concurrent_runs, self.threads.settle
@@ -191,11 +193,8 @@ class Service:
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
-        run = await self.runs.cancel(run_id, reason)
-        await self._queue.wake(run_id)
+        run = await self._cancellation.cancel(run_id, reason)
         self._worker.look(run_id)
-        # its entry may wait for long until a worker takes it
-        await self.deliveries.announce(run_id)
         return run
 
     def events(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:
