@@ -187,11 +187,11 @@ class ClaimedRun:
         """Keep the answer in the record and in the trace."""
         await self.append(answered, ("HSET", RUN, "answer", json.dumps(answered.answer)))
 
-    async def recall(self, field: str) -> StepResult | None:
-        """A committed result."""
+    async def recall(self, *fields: str) -> StepResult | None:
+        """The first of the fields that has a committed result."""
         async with redis_errors():
-            kept = await self._redis.hget(self._keys[MEMO - 1], field)
-        return None if kept is None else StepResult.model_validate_json(kept)
+            found = cast(list[str | None], await self._redis.hmget(self._keys[MEMO - 1], fields))
+        return next((StepResult.model_validate_json(kept) for kept in found if kept is not None), None)
 
     async def commit(self, field: str, result: StepResult) -> None:
         """Commit a result once; an earlier one stays. A run that gets on has all its attempts again."""

@@ -1,14 +1,18 @@
 """A run that goes on from another one: what it is asked, and what of the other's memo it keeps."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from graphs.events import Planned, StepResult
 from graphs.plan import Plan, Step
+from graphs.protocols import StepKey
+from graphs.workflows.plans import definition_of
 from orchestrator.claimed_run import PLAN_FIELD
 from orchestrator.errors import RunNotResumableError, RunRefusedError
 from orchestrator.run import Run, RunStatus
-from orchestrator.step_memo import step_of
+from orchestrator.step_memo import set_field, step_of
 
 Memo = Mapping[str, str]
 _EDITABLE = ("text", "expert", "result")
@@ -50,7 +54,8 @@ def forked(run: Run, memo: Memo, step_id: int, edits: Mapping[str, str]) -> Cont
     if planned := memo.get(PLAN_FIELD):
         kept[PLAN_FIELD] = Planned.model_validate_json(planned).model_copy(update={"plan": plan}).model_dump_json()
     if "result" in edits:
-        kept |= _given_result(memo, step_id, edits["result"])
+        key = StepKey(step_id, "", plan.steps[step_id - 1].round)
+        kept[set_field(key)] = _set_result(run, step_id, edits["result"]).model_dump_json()
     return Continuation(plan, kept)
 
 
@@ -90,8 +95,21 @@ def _dependents(plan: Plan, step_id: int) -> set[int]:
     return found
 
 
-def _given_result(memo: Memo, step_id: int, text: str) -> dict[str, str]:
-    fields = [field for field in memo if step_of(field) == step_id]
-    if not fields:
-        raise RunRefusedError(f"step {step_id} was never run, so it has no result to replace", "set its text")
-    return {field: StepResult(id=step_id, status="success", result=text).model_dump_json() for field in fields}
+def _set_result(run: Run, step_id: int, text: str) -> StepResult:
+    """The text as the step's result. Of a loop it is a list, as templates see it: JSON, or else of one item."""
+    result = StepResult(id=step_id, status="success", result=text)
+    if run.workflow is None or run.plan is None:
+        return result
+    if definition_of(run.workflow, run.plan.steps[step_id - 1]).for_each is None:
+        return result
+    items = [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in _listed(text)]
+    data = [{"result": item, "data": None} for item in items]
+    return result.model_copy(update={"result": "\n".join(items), "data": data})
+
+
+def _listed(text: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return [text]
+    return cast("list[Any]", found) if isinstance(found, list) else [text]

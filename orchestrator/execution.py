@@ -69,7 +69,7 @@ class Execution:
         """
         claimed = await self._claim()
         if claimed is None:
-            await self._leave()
+            await self._let_go()
             return
         recorder = Recorder(claimed)
         work = asyncio.create_task(self._work(claimed, recorder))
@@ -143,6 +143,13 @@ class Execution:
             pass  # somebody has cancelled it
         await self._leave()
 
+    async def _let_go(self) -> None:
+        """Nobody is to execute it: it is over, or waits for a person and its worker died before its entry was aside."""
+        if await self._runs.is_over(self.lease.run_id):
+            await self._leave()
+        else:
+            await self._set_aside()
+
     async def _leave(self) -> None:
         if self._on_end:
             await self._on_end(self.lease.run_id)
@@ -150,12 +157,14 @@ class Execution:
 
     async def _interrupt(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Nobody executes a run that waits for a person. Whoever dies here leaves it to the lease or to a sweep."""
-        run_id = claimed.run.id
         questions = {memo_field(key_of(wanted)): wanted for wanted in outcome.wanted}
         await claimed.interrupt(questions, outcome.spent)
+        await self._set_aside()
+
+    async def _set_aside(self) -> None:
         await self._queue.set_aside(self.lease)
-        if not await self._runs.is_interrupted(run_id):
-            await self._queue.wake(run_id)  # answered, or cancelled, before its entry was aside
+        if not await self._runs.is_interrupted(self.lease.run_id):
+            await self._queue.wake(self.lease.run_id)  # answered, or cancelled, before its entry was aside
 
 
 def _ending(run: Run, work: asyncio.Task[RunOutcome | None], recorder: Recorder) -> RunFinished:

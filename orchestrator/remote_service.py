@@ -6,7 +6,9 @@ from typing import Any, Self
 
 from graphs.budget import Budget
 from orchestrator.answer_store import AnswerStore
+from orchestrator.cancellation import Cancellation
 from orchestrator.data_directory import Announcement
+from orchestrator.delivery_store import DeliveryStore
 from orchestrator.events import TraceEntry
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
@@ -23,13 +25,20 @@ class RemoteService:
     """Submit, watch and cancel runs of a running service, as Service does."""
 
     def __init__(
-        self, client: ServiceClient, runs: RunStore, traces: TraceStore, answers: AnswerStore, threads: ThreadStore
+        self,
+        client: ServiceClient,
+        runs: RunStore,
+        traces: TraceStore,
+        answers: AnswerStore,
+        threads: ThreadStore,
+        cancellation: Cancellation,
     ) -> None:
         self.runs = runs
         self.answers = answers
         self.threads = threads
         self._client = client
         self._traces = traces
+        self._cancellation = cancellation
 
     @classmethod
     @asynccontextmanager
@@ -38,8 +47,10 @@ class RemoteService:
         async with redis_connection(settings) as redis, ServiceClient.open(settings, running) as client:
             keys, ttl = Keys(settings.tenant), settings.run_ttl_seconds
             runs = RunStore(redis, keys, ttl, settings.trace_limits)
-            answers = AnswerStore(redis, runs, RunQueue(redis, keys, "", ttl))
-            yield cls(client, runs, TraceStore(redis, runs), answers, ThreadStore(redis, keys, runs, ttl))
+            queue, traces = RunQueue(redis, keys, "", ttl), TraceStore(redis, runs)
+            answers, threads = AnswerStore(redis, runs, queue), ThreadStore(redis, keys, runs, ttl)
+            cancellation = Cancellation(runs, queue, DeliveryStore(redis, keys, settings))
+            yield cls(client, runs, traces, answers, threads, cancellation)
 
     async def submit(
         self,
@@ -88,7 +99,7 @@ class RemoteService:
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End a run as cancelled. Raises RunNotFoundError, RunEndedError."""
-        return await self.runs.cancel(run_id, reason)
+        return await self._cancellation.cancel(run_id, reason)
 
     def events(self, run_id: str) -> AsyncIterator[TraceEntry]:
         """The run's trace, followed to its end. Raises RunNotFoundError."""

@@ -31,10 +31,11 @@ TOLD_PREFIX = "told:"
 """Begins the fields of a record that say what webhooks were told of it; no part of the run."""
 _UNLISTED_SECONDS = 24 * 3600
 
-# KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns the new fence, or nothing if there is no turn.
+# KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns the new fence, or nothing if there is no turn:
+# a run that waits for a person is nobody's, so that it is not interrupted once more under another fence.
 _CLAIM = """
 local status = redis.call('HGET', KEYS[1], 'status')
-if not status or not string.find(ARGV[1], status, 1, true) then return false end
+if not status or not string.find(ARGV[1], status, 1, true) or status == '"interrupted"' then return false end
 redis.call('HSET', KEYS[1], 'status', '"running"', 'worker', ARGV[2])
 if redis.call('HGET', KEYS[1], 'started') == 'null' then redis.call('HSET', KEYS[1], 'started', ARGV[3]) end
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
@@ -102,6 +103,12 @@ class RunStore:
         async with redis_errors():
             return await self._redis.hget(self.keys.run(run_id), "status") == json.dumps(RunStatus.INTERRUPTED)
 
+    async def is_over(self, run_id: str) -> bool:
+        """Whether the run has ended or is gone. That is final."""
+        async with redis_errors():
+            status = cast(str | None, await self._redis.hget(self.keys.run(run_id), "status"))
+        return status is None or status not in LIVE
+
     async def memo(self, run_id: str) -> dict[str, str]:
         """What the run need not do again, as it is kept."""
         async with redis_errors():
@@ -126,7 +133,10 @@ class RunStore:
         return runs[:limit]
 
     async def claim(self, run_id: str, worker: str) -> ClaimedRun | None:
-        """Make the run this worker's, under a new fence. None: it has ended, or is gone. Raises RunUnreadableError."""
+        """Make the run this worker's, under a new fence. None: it is over, or waits for a person.
+
+        Raises RunUnreadableError.
+        """
         at = datetime.now(UTC).isoformat()
         async with redis_errors():
             fence = await self._claim(keys=self.keys.of_run(run_id), args=[LIVE, json.dumps(worker), json.dumps(at)])

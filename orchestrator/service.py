@@ -11,12 +11,13 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
-from graphs.protocols import Tool
+from graphs.protocols import PLANNER, Tool
 from graphs.run import check_task
 from graphs.state import STATE_CLASSES
 from orchestrator.agenda_worker import AgendaWorker
 from orchestrator.answer_store import AnswerStore
 from orchestrator.api_key_store import ApiKeyStore
+from orchestrator.cancellation import Cancellation
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.delivery_store import DeliveryStore
@@ -32,6 +33,7 @@ from orchestrator.keys import Keys
 from orchestrator.performance import Performance
 from orchestrator.redis_connection import check_writable, redis_connection, redis_url
 from orchestrator.run import AT_ONCE, Mode, Run, Scheduling
+from orchestrator.run_check import RunCheck
 from orchestrator.run_intake import RunIntake
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_request import RunRequest
@@ -97,14 +99,16 @@ class Service:
             redis, keys, self.worker_id, settings.run_ttl_seconds, settings.retention.recent, self.deliveries.announce
         )
         self.answers = AnswerStore(redis, self.runs, self._queue)
+        self._cancellation = Cancellation(self.runs, self._queue, self.deliveries)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
         cache = RedisStepCache.of(settings, redis, keys)
         perform = Performance(settings, experts, tools, self.threads, self.checkpointer, cache).perform
         limit, settle = settings.max_concurrent_runs, self.threads.settle
         self._worker = Worker(self.runs, self._queue, self._heartbeat, perform, limit, settle)
         self.workflows = WorkflowCatalog(settings.workflows)
-        stores = (self.runs, self._queue, self._worker, self.threads, self.workflows)
-        self._intake = RunIntake(settings, experts, tools, *stores, is_private=is_private)
+        self._check = RunCheck(settings, self._expert_names, tools, self.workflows, is_private=is_private)
+        stores = (self.runs, self._queue, self._worker, self.threads)
+        self._intake = RunIntake(self._check, *stores, is_private=is_private)
 
     @classmethod
     @asynccontextmanager
@@ -175,7 +179,7 @@ class Service:
 
     def check(self, request: RunRequest) -> None:
         """Raises what `start` would raise now for the request alone."""
-        self._intake.checked(request)
+        self._check.checked(request)
 
     async def run_schedule(self, schedule_id: str) -> Run:
         """Start a run of a schedule now; see Scheduler.run_now."""
@@ -191,11 +195,8 @@ class Service:
 
     async def cancel(self, run_id: str, reason: str = "cancelled on request") -> Run:
         """End the run as cancelled, wherever it is executed. Raises RunNotFoundError, RunEndedError."""
-        run = await self.runs.cancel(run_id, reason)
-        await self._queue.wake(run_id)
+        run = await self._cancellation.cancel(run_id, reason)
         self._worker.look(run_id)
-        # its entry may wait for long until a worker takes it
-        await self.deliveries.announce(run_id)
         return run
 
     def events(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:
@@ -224,6 +225,10 @@ class Service:
     async def stop_runs(self) -> None:
         """Hand the runs of this process back to the queue, because it ends."""
         await self._worker.close()
+
+    def _expert_names(self) -> set[str]:
+        """Those that a step may name."""
+        return {profile.name for profile in self.experts.profiles()} - {PLANNER}
 
     async def _leave(self) -> None:
         try:

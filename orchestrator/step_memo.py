@@ -1,10 +1,11 @@
 """The StepMemo of a run in Redis: a finished step is committed once, and found by whoever takes the run over.
 
 A field of the run's memo is `round.step.iteration.sample:digest`. A step that was given something else has another
-digest: it does not find the old result and is run.
+digest: it does not find the old result and is run. A result that a user has set holds for any digest, written `*`.
 """
 
 import asyncio
+from dataclasses import replace
 
 from graphs.events import StepResult
 from graphs.protocols import StepKey
@@ -22,7 +23,7 @@ class RedisStepMemo:
 
     async def load(self, key: StepKey) -> StepResult | None:
         """The committed result of this execution, if there is one."""
-        return await self._claimed.recall(memo_field(key))
+        return await self._claimed.recall(set_field(key), memo_field(key))
 
     async def commit(self, key: StepKey, result: StepResult) -> None:
         """Keep the result; one that is kept already stays."""
@@ -44,3 +45,8 @@ def step_of(field: str) -> int | None:
 def memo_field(key: StepKey) -> str:
     """The field of an execution."""
     return f"{key.round}.{key.step}.{key.iteration}.{key.sample}:{key.digest}"
+
+
+def set_field(key: StepKey) -> str:
+    """The field of a result that a user has set, whatever the execution is given."""
+    return memo_field(replace(key, digest="*"))

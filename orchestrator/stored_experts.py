@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from experts.registry import Registry
+from graphs.protocols import GENERAL, PLANNER
 from orchestrator.audit_file import AuditFile
 from orchestrator.auth import LOCAL
 from orchestrator.expert_audit import ExpertAction, ExpertChange
@@ -44,3 +45,8 @@ class StoredExperts:
 
     def _note(self, action: ExpertAction, name: str, version: str, previous: str | None) -> None:
         self._audit.append(ExpertChange.now(action, name, version, previous, LOCAL))
+
+
+def stored_expert_names(settings: Settings) -> set[str]:
+    """Those that a step may name, as a service that starts now would know them."""
+    return {entry.card.name for entry in Registry(settings.experts_dir).list()} - {PLANNER} | {GENERAL}

@@ -22,7 +22,7 @@ class Timetable(BaseModel):
     not exist comes right behind the gap, one that exists twice comes the first time; `*` counts real minutes and hours.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     cron: str | None = None
     at: AwareDatetime | None = None

@@ -1,5 +1,6 @@
 """One way through a workflow: its steps as a graph, then its output. No planner, and no joiner."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +51,8 @@ async def run_workflow(
     runner = WorkflowStepRunner(workflow, inputs, planned.plan, around)
 
     async def join(results: Results) -> Answered:
-        answered = _answered(output_of(workflow, inputs, planned.plan, results, runner.renderer), results)
+        output = await asyncio.to_thread(output_of, workflow, inputs, planned.plan, results, runner.renderer)
+        answered = _answered(output, results)
         await sink.emit(answered)
         return answered
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from threading import local
 from types import GeneratorType
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from jinja2.visitor import NodeTransformer
 MAX_WORK = 10_000
 """Turns of loops and calls of filters and methods in one rendering."""
 MAX_SECONDS = 1.0
+"""Of the processor: what other threads take does not count."""
 MAX_VALUE_SIZE = 100_000
 """Characters or elements of what a filter, a method or an operator makes."""
 MAX_TOTAL_SIZE = 10_000_000
@@ -42,14 +44,25 @@ class TooMuch(TemplateRuntimeError):
     """A rendering would cost more than it may."""
 
 
+class _Spent(local):
+    """By the one rendering that a thread is at."""
+
+    work = 0
+    size = 0
+    deadline = 0.0
+
+
 class Environment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox with a budget of work for each rendering, and a list of what a template may call."""
+    """Jinja's sandbox with a budget of work for each rendering, and a list of what a template may call.
+
+    Several threads may render at a time, one rendering each.
+    """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True)
-        self._work, self._size, self._deadline = 0, 0, 0.0
+        self._spent = _Spent()
         allowed = {name: FILTERS[name] for name in FILTER_NAMES & FILTERS.keys()}
         own = {"from_json": json.loads, "tojson": _as_json, "join": self._joined, "replace": self._replaced}
         own |= {COUNTED: self._counted}
@@ -58,7 +71,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def begin(self) -> None:
         """A rendering has its whole budget."""
-        self._work, self._size, self._deadline = 0, 0, time.monotonic() + MAX_SECONDS
+        self._spent.work, self._spent.size, self._spent.deadline = 0, 0, time.thread_time() + MAX_SECONDS
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Data may be read; of its methods only those of the list are called."""
@@ -93,10 +106,10 @@ class Environment(ImmutableSandboxedEnvironment):
             yield value
 
     def _spend(self) -> None:
-        self._work += 1
-        if self._work > MAX_WORK:
+        self._spent.work += 1
+        if self._spent.work > MAX_WORK:
             raise TooMuch(f"it takes more than {MAX_WORK} turns and calls")
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._spent.deadline:
             raise TooMuch(f"it takes longer than {MAX_SECONDS:g} s")
 
     def _small(self, value: Any) -> Any:
@@ -105,8 +118,8 @@ class Environment(ImmutableSandboxedEnvironment):
         return value
 
     def _allow(self, size: int) -> None:
-        self._size += size
-        if size > MAX_VALUE_SIZE or self._size > MAX_TOTAL_SIZE:
+        self._spent.size += size
+        if size > MAX_VALUE_SIZE or self._spent.size > MAX_TOTAL_SIZE:
             raise TooMuch(f"a value is larger than {MAX_VALUE_SIZE} characters or elements, or all of them are")
 
     def _joined(self, values: Iterable[Any], separator: str = "", attribute: str | int | None = None) -> str:

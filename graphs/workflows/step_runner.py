@@ -79,27 +79,32 @@ class WorkflowStepRunner:
         if step.expert == PERSON:
             return _unasked(step, results[step.depends_on[0]])
         values = values_of(self._workflow, self._inputs, self._plan, results)
-        condition = definition.condition
-        if not (self.renderer.value(condition, values) if isinstance(condition, str) else condition in (None, True)):
+        if not await self._holds(definition.condition, values):
             return StepResult(id=step.id, status="skipped", error="its condition does not hold")
         if step.expert == QUESTION:
-            return StepResult(id=step.id, status="success", result=self.renderer.text(step.text, values))
+            question = await asyncio.to_thread(self.renderer.text, step.text, values)
+            return StepResult(id=step.id, status="success", result=question)
         if definition.for_each is None:
-            work = work_of(definition, values, self.renderer)
+            work = await asyncio.to_thread(work_of, definition, values, self.renderer)
             return await self._answered(step, definition, work, self._around)
         return await self._each(step, definition, values)
 
+    async def _holds(self, condition: str | bool | None, values: Mapping[str, Any]) -> bool:
+        if isinstance(condition, str):
+            return bool(await asyncio.to_thread(self.renderer.value, condition, values))
+        return condition in (None, True)
+
     async def _each(self, step: Step, definition: WorkflowStep, values: Mapping[str, Any]) -> StepResult:
         """The step for each item of its list, some at a time."""
-        items = self._items(definition, values)
+        items = await asyncio.to_thread(self._items, definition, values)
         works: list[Work] = []
         for k, item in enumerate(items):
             loop = {"index": k + 1, "index0": k, "length": len(items)}
             try:
-                works.append(work_of(definition, {**values, "item": item, "loop": loop}, self.renderer))
+                given = {**values, "item": item, "loop": loop}
+                works.append(await asyncio.to_thread(work_of, definition, given, self.renderer))
             except (RenderError, InvalidInputs) as failure:
                 works.append(Unfilled(str(failure)))
-            await asyncio.sleep(0)  # templates may be slow, and other runs wait
         room = asyncio.Semaphore(definition.concurrency)
 
         async def part(k: int, work: Work) -> StepResult:
@@ -180,7 +185,8 @@ class Subrun:
             found = await asyncio.gather(*(dispatcher.result_of(one, {}) for one in plan.steps))
         if isinstance(dispatcher.stopped, BudgetExhausted):
             raise dispatcher.stopped
-        output = output_of(workflow, inputs, plan, {one.id: one for one in found}, runner.renderer)
+        results = {one.id: one for one in found}
+        output = await asyncio.to_thread(output_of, workflow, inputs, plan, results, runner.renderer)
         fault = dispatcher.stopped.reason if dispatcher.stopped else output.fault
         if fault:
             result = StepResult(id=step.id, status="error", error=fault, error_kind="step")

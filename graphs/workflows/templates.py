@@ -22,7 +22,10 @@ class SkippedUse(UndefinedError):
 
 
 class Renderer:
-    """Renders the templates of one run. All methods raise RenderError, and SkippedUse."""
+    """Renders the templates of one run, in any thread. All methods raise RenderError, and SkippedUse.
+
+    A template may take a second: the event loop does not render itself.
+    """
 
     def __init__(self) -> None:
         self._environment = Environment()

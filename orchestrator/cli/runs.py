@@ -14,6 +14,7 @@ from rich.text import Text
 from graphs.person import PersonAnswer
 from orchestrator.answer_store import AnswerStore
 from orchestrator.auth import LOCAL
+from orchestrator.cancellation import Cancellation
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.asking import question_lines, until_interrupted
 from orchestrator.cli.document import run_document
@@ -158,10 +159,7 @@ class Stores:
 
     async def cancel(self, run_id: str, reason: str) -> Run:
         """End the run, and tell whoever has to know of it. Raises RunNotFoundError, RunEndedError."""
-        run = await self.runs.cancel(run_id, reason)
-        await self.queue.wake(run_id)
-        await self.deliveries.announce(run_id)
-        return run
+        return await Cancellation(self.runs, self.queue, self.deliveries).cancel(run_id, reason)
 
 
 async def _list(limit: int) -> None:

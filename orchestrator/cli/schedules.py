@@ -1,4 +1,4 @@
-"""`ccoe schedules`: needs Redis alone, a running service sees a change at once; only `run` needs experts."""
+"""`ccoe schedules`: needs Redis, a running service sees a change at once; only `run` loads experts."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,14 +17,22 @@ from rich.text import Text
 from orchestrator.cli.answering import answer, open_service
 from orchestrator.cli.interruption import run_to_end
 from orchestrator.cli.live import printable
+from orchestrator.data_directory import running_service
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.redis_connection import redis_connection
+from orchestrator.run_check import RunCheck
 from orchestrator.run_request import RunRequest
 from orchestrator.schedule import MissedRuns, Overlap, Schedule, ScheduleRequest
 from orchestrator.schedule_errors import ScheduleNotFoundError, ScheduleRefusedError
 from orchestrator.schedule_store import ScheduleStore
+from orchestrator.service_client import ServiceClient
 from orchestrator.settings import read_settings
+from orchestrator.stored_experts import stored_expert_names
+from orchestrator.tools import open_tools
+from orchestrator.tools_file import ToolsFile
+from orchestrator.webhook import REVEALED
+from orchestrator.workflow_catalog import WorkflowCatalog
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Create, show, pause, resume, delete and run schedules."
@@ -181,10 +189,19 @@ async def _store() -> AsyncGenerator[ScheduleStore]:
 
 
 async def _create(asked: ScheduleRequest) -> Schedule:
-    if asked.request.webhook:
-        read_settings().check_webhook(asked.request.webhook)
+    """Checked by the running service, which knows its tools and workflows, or else as one that starts now would."""
+    settings = read_settings()
     async with _store() as store:
         schedule = Schedule.create(asked, store.tenant, datetime.now(UTC))
+        if running := running_service(settings.data_dir):
+            body = asked.model_dump(mode="json", exclude_unset=True, context=REVEALED)
+            async with ServiceClient.open(settings, running) as client:
+                return await store.get((await client.request("POST", "/api/schedules", body))["id"])
+        # only a workflow names tools
+        file = ToolsFile() if asked.request.workflow is None else settings.read_tools()
+        async with open_tools(settings, file) as tools:
+            experts, workflows = stored_expert_names(settings), WorkflowCatalog(settings.workflows)
+            RunCheck(settings, lambda: experts, tools, workflows).checked(asked.request)
         await store.add(schedule)
     return schedule
 

@@ -8,12 +8,10 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from experts.registry import Registry
 from graphs.budget import Budget
 from graphs.errors import InvalidInputs
 from graphs.mermaid import plan_flowchart
-from graphs.planner import PLANNER
-from graphs.protocols import GENERAL, Tool
+from graphs.protocols import Tool
 from graphs.workflows.checking import name_problems
 from graphs.workflows.definition import Workflow
 from graphs.workflows.inputs import checked_inputs
@@ -25,6 +23,7 @@ from orchestrator.cli.interruption import run_to_end
 from orchestrator.expert_host import OpenExperts
 from orchestrator.run import Scheduling
 from orchestrator.settings import Settings
+from orchestrator.stored_experts import stored_expert_names
 from orchestrator.tools import open_tools
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run, check and draw workflows.")
@@ -63,7 +62,7 @@ def run(
 def validate(file: File, database: Databases = None) -> None:
     """Name everything that is wrong with a workflow, with file, line and step. Exit code 2 if anything is."""
     settings = settings_with(database or [])
-    experts = {entry.card.name for entry in Registry(settings.experts_dir).list()} - {PLANNER} | {GENERAL}
+    experts = stored_expert_names(settings)
     check = partial(name_problems, experts=experts, tools=run_to_end(_tools(settings)), is_deep=False)
     workflow = read_workflow_file(file, check)
     typer.echo(f"{file}: workflow {workflow.name!r} with {workflow.num_steps} steps is valid")

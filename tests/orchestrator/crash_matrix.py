@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
@@ -16,11 +17,12 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from graphs.events import StepFinished, StepPlanned
+from graphs.events import AnswerWanted, StepFinished, StepPlanned
 from graphs.person import PersonAnswer
 from orchestrator.answer_store import AnswerStore
 from orchestrator.claimed_run import DRAFT_FIELDS
 from orchestrator.delivery_store import DeliveryStore
+from orchestrator.events import RunInterrupted, TraceEvent
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
 from orchestrator.run import Scheduling
@@ -77,6 +79,8 @@ class Outcome:
     committed_twice: int
     done_again: int
     """Steps that were done, or of a plan that were written, again though they were committed."""
+    told_twice: int
+    """Of its question and its interruption, in the trace and to its webhook."""
     is_told: bool
     """Its webhook is to be told of its end."""
 
@@ -84,7 +88,7 @@ class Outcome:
     def is_right(self) -> bool:
         """Nothing was lost, nothing was done twice, and the run has ended well."""
         is_whole = self.status == "success" and self.is_told
-        return is_whole and not self.lost + self.committed_twice + self.done_again
+        return is_whole and not self.lost + self.committed_twice + self.done_again + self.told_twice
 
 
 def open_experts(ledger: Path, kind: Kind) -> OpenExperts:
@@ -162,22 +166,29 @@ class Trial:
             lost=sum(1 for k in self._texts if not done[self._line(k)] or k not in run.steps),
             committed_twice=sum(times - 1 for counted in (in_memo, finished, written) for times in counted.values()),
             done_again=sum(done[line] - times for line, times in self._committed.items()),
+            told_twice=await self._told_twice(events),
             is_told=await self._is_told(),
         )
 
     async def _answer(self) -> None:
-        """As soon as nobody holds the run."""
+        """As soon as the run waits; or, in every other trial, when its entry is set aside too."""
 
-        async def is_interrupted() -> bool:
-            return await self._runs.is_interrupted(self._run.id)
+        async def waits() -> bool:
+            is_interrupted = await self._runs.is_interrupted(self._run.id)
+            return is_interrupted and (self._point.side == "before" or self._run.id in await self._queue.aside())
 
-        await until(is_interrupted, "the run waits for a person", _PATIENCE_SECONDS)
+        await until(waits, "the run waits for a person", _PATIENCE_SECONDS)
         await self._answers.answer(self._run.id, 2, PersonAnswer(decision="approve"), "ana")
 
     @property
     def commands(self) -> list[str]:
         """What the victim has sent, in words."""
         return self._log.read_text().splitlines()
+
+    async def _told_twice(self, events: Sequence[TraceEvent]) -> int:
+        traced = Counter(event.type for event in events if isinstance(event, AnswerWanted | RunInterrupted))
+        delivered = Counter(delivery.event for delivery in await self._deliveries.latest(10))
+        return sum(times - 1 for counted in (traced, delivered) for times in counted.values())
 
     async def _is_told(self) -> bool:
         told = [delivery.event for delivery in await self._deliveries.latest(10)]

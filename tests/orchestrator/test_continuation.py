@@ -79,7 +79,7 @@ def test_a_fork_takes_another_text_and_expert() -> None:
 def test_a_step_whose_result_is_set_is_kept_with_it() -> None:
     memo = forked(ended(), a_memo(1), 1, {"result": "50"}).memo
     assert steps_of(memo) == {"1", "2"}
-    assert StepResult.model_validate_json(memo["1.1.0.0:ab"]) == StepResult(id=1, status="success", result="50")
+    assert StepResult.model_validate_json(memo["1.1.0.0:*"]) == StepResult(id=1, status="success", result="50")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,42 @@ async def test_a_fork_does_again_what_needs_the_step(service: Service, experts: 
     assert {k: result.result for k, result in fork.steps.items()} == {1: "50", 2: "7", 3: "50"}
     assert experts.num_asked == num_asked + 2  # step 3 and the answer
     assert (await service.runs.get(run.id)) == run
+
+
+LOOP = {
+    "name": "loop",
+    "steps": {
+        "first": {"tool": "calculator", "arguments": {"expression": "1 / 0"}},
+        "each": {"for_each": ["say 1", "fail", "say 3"], "expert": "general", "prompt": "{{ item }}"},
+        "sum": {"expert": "general", "prompt": "say {% for one in steps.each.result %}<{{ one }}>{% endfor %}"},
+        "last": {"expert": "general", "prompt": "say {{ steps.first.result }}"},
+    },
+    "output": "{{ steps.sum.result }}",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "seen", "answer"),
+    [("50", "50", "<50>"), ('["4", "5", 6]', "4\n5\n6", "<4><5><6>"), ('"50', '"50', '<"50>')],
+)
+async def test_the_result_of_a_loop_some_items_of_which_failed_can_be_set(
+    service: Service, experts: ScriptedExperts, said: str, seen: str, answer: str
+) -> None:
+    """What templates see is a list as before: the elements of a JSON list, or the text as its one element."""
+    run = await service.wait((await service.submit_workflow(LOOP, {})).id)
+    assert run.steps[2].status == "error" and "1 of 3 items failed" in (run.steps[2].error or "")
+    num_asked = experts.num_asked
+    fork = await service.wait((await service.fork(run.id, 2, {"result": said})).id)
+    assert (fork.steps[2].status, fork.steps[2].result, fork.answer) == ("success", seen, answer)
+    assert experts.num_asked == num_asked + 1, "only what needs the loop is asked"
+
+
+async def test_the_result_of_a_step_that_was_not_run_can_be_set(service: Service) -> None:
+    """What it needs has failed, and is done again; whatever comes of that, the step has its result."""
+    run = await service.wait((await service.submit_workflow(LOOP, {})).id)
+    assert (run.steps[1].status, run.steps[4].status) == ("error", "skipped")
+    fork = await service.wait((await service.fork(run.id, 4, {"result": "7"})).id)
+    assert (fork.steps[1].status, fork.steps[4].status, fork.steps[4].result) == ("error", "success", "7")
 
 
 async def test_a_fork_with_a_faulty_step_is_refused(service: Service) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from graphs.budget import Budget
-from graphs.events import EventSink, StepToken
+from graphs.asking import key_of
+from graphs.budget import Budget, Spent
+from graphs.events import AnswerWanted, EventSink, StepToken
 from graphs.run import RunOutcome
 from orchestrator.claimed_run import ClaimedRun
+from orchestrator.delivery_store import DeliveryStore
 from orchestrator.events import RunFinished
 from orchestrator.execution import Execution
 from orchestrator.run import Run, RunStatus, Scheduling
@@ -19,11 +21,14 @@ from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.service import Service
 from orchestrator.settings import Settings
+from orchestrator.step_memo import memo_field
+from orchestrator.trace_store import TraceStore
 from tests.orchestrator.conditions import until
 from tests.orchestrator.crash_matrix import Kind, crash_matrix
 from tests.orchestrator.records import a_run, claimed, kept
 from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, open_scripted_experts
 from tests.orchestrator.test_service import ended
+from tests.orchestrator.test_webhook import SECRET
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -144,6 +149,27 @@ async def test_a_run_that_was_taken_over_is_left_to_the_other_worker(
     run = await runs.get(begun.run.id)
     assert (run.status, run.worker, run.fence) == (RunStatus.RUNNING, "w2", 2)
     assert await num_entries(redis, runs) == 1
+
+
+async def test_a_run_whose_worker_died_before_its_entry_was_aside_is_interrupted_and_told_once(
+    runs: RunStore, redis: Redis, queue: RunQueue, perform: Perform, traces: TraceStore, settings: Settings
+) -> None:
+    """The next worker finds the entry in its lane, and that the run waits for a person already."""
+    webhook = {"url": "https://example.org/", "secret": SECRET}
+    run, lease = await leased(runs, queue, webhook=webhook)
+    dying, wanted = await claimed(runs, run, "dead"), AnswerWanted(step=1, digest="d1", text="Pay 48?")
+    deliveries = DeliveryStore(redis, runs.keys, settings)
+    await dying.append_question(wanted)
+    await dying.interrupt({memo_field(key_of(wanted)): wanted}, Spent())
+    await deliveries.announce(run.id)
+
+    following = RunQueue(redis, runs.keys, "w1", settings.run_ttl_seconds, announce=deliveries.announce)
+    perform.go_on.set()
+    await Execution(lease, runs, following, perform).run()
+    assert perform.num_begun == 0
+    assert (await runs.is_interrupted(run.id), await following.aside()) == (True, [run.id])
+    assert [entry.event.type for entry in await traces.read(run.id)] == ["answer_wanted", "run_interrupted"]
+    assert [one.id for one in await deliveries.latest(10)] == [f"{run.id}-run_interrupted-1-run"]
 
 
 @pytest.mark.parametrize(("max_attempts", "times"), [(1, "once"), (3, "3 times")])

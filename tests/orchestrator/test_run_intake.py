@@ -1,9 +1,10 @@
-"""What cannot become a run is refused when it is asked for, and before a schedule keeps it."""
+"""What cannot become a run, or is another one than its key says, is refused when it is asked for."""
 
 import pytest
 
+from graphs.budget import Budget
 from orchestrator.errors import RunRefusedError
-from orchestrator.run import IfBusy
+from orchestrator.run import IfBusy, Mode
 from orchestrator.run_request import RunRequest
 from orchestrator.service import Service
 
@@ -23,3 +24,13 @@ async def test_a_check_refuses_what_a_start_refuses(service: Service, asked: Run
     with pytest.raises(RunRefusedError, match=said):
         service.check(asked)
     assert await service.runs.newest() == []
+
+
+async def test_a_request_with_another_mode_or_other_limits_is_another_one(service: Service) -> None:
+    asked = RunRequest(task="say 7", mode=Mode.PLAN, limits=Budget(tokens=5000), idempotency_key="order 7")
+    first = await service.start(asked)
+    assert (await service.start(asked)).id == first.id
+    for changes in ({"mode": Mode.DIRECT}, {"limits": Budget(tokens=50)}, {"limits": None}):
+        with pytest.raises(RunRefusedError, match=f"{first.id}.* another {next(iter(changes))}"):
+            await service.start(asked.model_copy(update=changes))
+    await service.wait(first.id)

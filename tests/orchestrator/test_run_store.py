@@ -1,6 +1,7 @@
 """A run's record: written while it is live, final when it is terminal."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 
 from graphs.events import Answered, Planned, StepFinished, StepResult
 from graphs.plan import Plan, Step
-from orchestrator.errors import RunEndedError, RunNotFoundError
+from orchestrator.errors import RunEndedError, RunNotFoundError, RunUnreadableError
 from orchestrator.events import RunFinished
 from orchestrator.run import Run, RunStatus
 from orchestrator.run_store import RunStore
@@ -105,6 +106,15 @@ async def test_a_run_that_is_not_there(runs: RunStore, run_id: str) -> None:
     assert "ccoe runs list" in caught.value.remedy
     with pytest.raises(RunNotFoundError):
         await runs.cancel(run_id, "no longer needed")
+
+
+async def test_a_record_of_another_version_shows_no_secret(runs: RunStore, redis: Redis) -> None:
+    """What is wrong with it is told to whoever asks for the run, and ends up in its error."""
+    run = await kept(runs, a_run())
+    await redis.hset(runs.keys.run(run.id), "webhook", json.dumps({"url": "https://example.org/", "secret": "v2_x7Yq"}))
+    with pytest.raises(RunUnreadableError, match=r"webhook\.secret") as caught:
+        await runs.get(run.id)
+    assert "x7Yq" not in caught.value.message
 
 
 async def test_cancel_is_a_record_and_final(runs: RunStore, redis: Redis) -> None:

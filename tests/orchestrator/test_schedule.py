@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from orchestrator.run_request import RunRequest
 from orchestrator.schedule import MAX_MISSED_RUNS, MissedRuns, Schedule, ScheduleChange, ScheduleRequest
@@ -117,3 +118,10 @@ def test_only_redis_sees_the_secret_and_what_was_asked_comes_back() -> None:
     kept = Schedule.model_validate_json(schedule.stored())
     assert kept == schedule
     assert a_schedule().model_dump(mode="json")["request"] == {"task": "how many?"}
+
+
+def test_a_record_of_another_version_shows_no_secret() -> None:
+    kept = a_schedule(request={"task": "x", "webhook": {"url": "https://example.org/", "secret": SECRET}}).stored()
+    with pytest.raises(ValidationError, match=r"request\.webhook\.secret") as caught:
+        Schedule.model_validate_json(kept.replace("whsec_", "v2_"))
+    assert SECRET.removeprefix("whsec_") not in str(caught.value)

@@ -2,12 +2,17 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Thread, current_thread
 from typing import Any
+
+import pytest
 
 from graphs.plan import Plan, Step
 from graphs.protocols import Generated, Prompt
+from graphs.tools.calculator import Calculator
 from graphs.tools.passage_index import PassageIndex
 from graphs.tools.search import SearchTool
+from graphs.workflows.sandbox import Environment
 from tests.graphs.scripted_client import EventList, ScriptedClient
 from tests.graphs.test_step_runner import runner
 from tests.graphs.workflows.written import PromptedExperts, run, workflow
@@ -97,3 +102,38 @@ async def test_an_expert_with_a_tool_makes_a_choice_without_it(sink: EventList) 
     result = await runner(client, Plan(steps=(step,)), sink).run(step, {})
     assert (result.result, result.tool, result.warnings) == ("288", None, ())
     assert client.prompts[0][1].context == ""
+
+
+async def test_no_template_is_rendered_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take a second: conditions, lists, prompts, arguments, questions, inputs and outputs."""
+    inner = """
+        name: inner
+        inputs: {properties: {word: {type: string}}}
+        steps: {say: {expert: general, prompt: "say {{ inputs.word }}"}}
+        output: "{{ steps.say.result }}!"
+        """
+    workflow(tmp_path, inner, "inner.yaml")
+    flow = workflow(
+        tmp_path,
+        """
+        name: outer
+        steps:
+          listed: {if: "1 < 2", for_each: "['a', 'b']", expert: general, prompt: "say {{ item }}"}
+          nested: {workflow: inner.yaml, inputs: {word: "{{ steps.listed.result[0] }}"}}
+          found: {tool: calculator, arguments: {expression: "1 + {{ 1 + 1 }}"}}
+        output: "{{ steps.nested.result }}"
+        """,
+    )
+    asking = workflow(tmp_path, 'name: asking\nsteps: {check: {approval: "Send {{ 3 }}?"}}', "asking.yaml")
+    threads: dict[str, Thread] = {}
+    parse = Environment.parse
+
+    def noted(environment: Environment, source: str, *names: Any) -> Any:
+        threads[source] = current_thread()
+        return parse(environment, source, *names)
+
+    monkeypatch.setattr(Environment, "parse", noted)
+    outcome = await run(flow, client=PromptedExperts(), tools={"calculator": Calculator()})
+    assert outcome.answer.answer == "said: say said: say a!"
+    assert [wanted.text for wanted in (await run(asking, client=PromptedExperts())).wanted] == ["Send 3?"]
+    assert len(threads) == 9 and current_thread() not in threads.values()

@@ -1,5 +1,7 @@
 """Templates: values, text and limits. What is inserted is data."""
 
+import asyncio
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -67,3 +69,12 @@ def test_a_single_expression_is_its_value_and_inserted_data_stays_data() -> None
     assert filled == {"n": 3, "t": "n 3", "x": "{{ 1 + 1 }}", "l": [{"x": "{{ 1 + 1 }}", "n": 3}]}
     assert renderer.text("{{ d }}, {{ none }}, {{ true }}", VALUES) == '{"x": "{{ 1 + 1 }}", "n": 3}, , true'
     assert renderer.value("d.items() | map('first') | list", VALUES) == ["x", "n"]
+
+
+async def test_each_rendering_has_a_budget_of_its_own_in_its_thread() -> None:
+    """Two that are under way at the same time take more than one of them may."""
+    renderer, are_both_begun = Renderer(), Barrier(2, timeout=10)
+    template = "{% for i in range(9000) %}{% endfor %}{{ meet() and '' }}{% for i in range(900) %}{% endfor %}done"
+    values = {"meet": lambda: bool(are_both_begun.wait() + 1)}
+    rendering = [asyncio.to_thread(renderer.text, template, values) for _ in range(2)]
+    assert await asyncio.gather(*rendering) == ["done", "done"]

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orchestrator.keys import Keys
+from orchestrator.run_request import RunRequest
 from orchestrator.schedule import Schedule
 from orchestrator.schedule_store import ScheduleStore
 from tests.orchestrator.cli.conftest import Terminal
@@ -98,6 +99,9 @@ def test_the_body_of_a_run_as_a_file(terminal: Terminal, tmp_path: Path) -> None
         (["--request", "nowhere.json", "--cron", "0 0 * * *"], "'nowhere.json' cannot be read"),
         (["--request", "wrong.json", "--cron", "0 0 * * *"], "webhook.secret"),
         (["--request", "private.json", "--cron", "0 0 * * *"], "is not public"),
+        (["--request", "plan.json", "--at", "2999-01-01T00:00"], "step 1 names unknown expert 'poet'; known: code,"),
+        (["--request", "workflow.json", "--cron", "0 0 * * *"], "there is no tool 'shell'"),
+        (["", "--cron", "0 0 * * *"], "error: the task"),
     ],
 )
 def test_what_cannot_be_used_is_named(
@@ -109,15 +113,21 @@ def test_what_cannot_be_used_is_named(
         ("private", {"url": "http://10.0.0.1/", "secret": SECRET}),
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps({"task": "x", "webhook": webhook}))
+    plan = [{"id": 1, "text": "say 48", "expert": "poet"}]
+    workflow = {"name": "x", "steps": {"a": {"tool": "shell"}}}
+    (tmp_path / "plan.json").write_text(json.dumps({"plan": plan}))
+    (tmp_path / "workflow.json").write_text(json.dumps({"workflow": workflow}))
     code, output, errors = terminal.ccoe("schedules", "create", "daily", *arguments)
     assert (code, output) == (2, "")
     assert said in errors
     assert "hidden" not in errors and SECRET not in errors
+    assert len(terminal.ccoe("schedules", "list")[1].splitlines()) == 1, "nothing but the heading"
 
 
 async def test_a_running_service_makes_its_runs(redis: Redis, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    file.write_text(json.dumps({"plan": TWO_STEPS}))
+    webhook = {"url": "https://example.org/", "events": ["run_interrupted"], "secret": SECRET}
+    file.write_text(json.dumps({"plan": TWO_STEPS, "webhook": webhook}))
     schedules = ScheduleStore(redis, Keys("default"), 3600)
 
     def overdue(kept: Schedule) -> Schedule:
@@ -127,6 +137,9 @@ async def test_a_running_service_makes_its_runs(redis: Redis, tmp_path: Path) ->
         await line_with("serving at", serving)
         assert (await ccoe("schedules", "create", "daily", "--request", str(file), "--cron", "0 0 * * *"))[0] == 0
         [schedule] = await schedules.list()
+        assert schedule.request == RunRequest.model_validate_json(file.read_text()), "its secret too"
+        code, _, errors = await ccoe("schedules", "create", "daily", "--cron", "0 0 * * *", "")
+        assert (code, "the task" in errors, len(await schedules.list())) == (2, True, 1)
         await schedules.change(schedule.id, overdue)
 
         async def has_run() -> bool:
