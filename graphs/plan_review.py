@@ -15,11 +15,12 @@ MIN_SCORE = 0.6
 _WORD = re.compile(r"\w+")
 _NAME_INSIDE = re.compile(r"(?<=[a-z,] )(?!And\b)[A-Z]\w+")
 _REQUEST = re.compile(
-    r"\?(?=\s|$)|(?:^|(?<=[.?!;])\s+)(?:(?:first|then|next|finally|also|now|please|after that),?\s+)?"
-    r"(?:add|subtract|multiply|divide|double|halve|find|calculate|compute|classify|count|write)\b",
+    r"\?(?=\s|$)|(?:^|(?<=[.?!;])\s+)(?:(?:first|then|next|finally|also|and|now|please|after that),?\s+)?"
+    r"(?:(?:add|subtract|multiply|divide|double|halve|find|calculate|compute|classify|count|write)\b"
+    r"|(?:what|which|how|who|when|where|why)\b[^.?!:]*:(?=\s))",
     re.IGNORECASE,
 )
-"""A question mark, or a sentence that begins with an order."""
+"""A question mark, or a sentence that begins with an order, or asks about what follows its colon."""
 _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
 _LINKING = frozenset({"those", "these", "that", "also", "then", "next", "second", "finally", "moreover", "besides"})
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))

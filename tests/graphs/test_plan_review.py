@@ -81,3 +81,10 @@ def test_a_repeated_question_is_asked_once_and_references_follow() -> None:
 
 def test_signs_of_a_calculation_tell_steps_apart() -> None:
     assert len(without_repeats(steps("3 + 4", "3 * 4"))) == 2
+
+
+def test_a_question_about_what_follows_its_colon_is_a_request_of_its_own() -> None:
+    task = "Which clause is this: The buyer pays. How many are 3 boats?"
+    (whole,) = steps(task)
+    assert faults(task, [whole]) == ["the task asks 2 things, the plan has 1"]
+    assert faults(task, steps("Which clause is this: The buyer pays.", "How many are 3 boats?")) == []
