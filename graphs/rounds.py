@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 
 from graphs.budget import Meter
-from graphs.compile import compile_plan
+from graphs.compile import Join, RunStep, compile_plan
 from graphs.dispatch import Dispatcher
 from graphs.errors import BudgetExhausted, GenerationError, RunStopped
 from graphs.events import Answered, AnswerWanted, EventSink, Planned, StepResult
 from graphs.joiner import Joiner
 from graphs.limits import Limits
+from graphs.plan import Plan
+from graphs.plan_graphs import PlanContext, PlanGraphs
 from graphs.planning import PlanWriter
 from graphs.protocols import ExpertClient, StepCache, StepMemo, Tool
 from graphs.speculation import Speculation
@@ -42,15 +42,24 @@ class RoundsState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Where the graph leaves its checkpoints."""
+    """The graphs of the rounds, and the thread in which they leave their checkpoints."""
 
-    checkpointer: BaseCheckpointSaver[str]
+    graphs: PlanGraphs
     thread_id: str
 
     @property
-    def config(self) -> RunnableConfig:
-        """Names the thread."""
-        return {"configurable": {"thread_id": self.thread_id, "run_id": self.thread_id}}
+    def options(self) -> dict[str, Any]:
+        """How LangGraph is told of both."""
+        if self.graphs.checkpointer is None:
+            return {}
+        config: RunnableConfig = {"configurable": {"thread_id": self.thread_id, "run_id": self.thread_id}}
+        # written while the next steps run: what the last write would tell is in the steps' own results too
+        return {"config": config, "durability": "async"}
+
+    async def invoke(self, plan: Plan, run_step: RunStep, join: Join, inputs: Any) -> dict[str, Any]:
+        """Run the graph of a plan."""
+        context = PlanContext({step.id: step for step in plan.steps}, run_step, join)
+        return await self.graphs.of(plan).ainvoke(inputs, context=context, **self.options)
 
 
 @dataclass(slots=True)
@@ -65,8 +74,8 @@ class Rounds:
     meter: Meter
     planner: PlanWriter
     speculation: Speculation
+    saving: Saving
     memo: StepMemo | None = None
-    saving: Saving | None = None
     turns: tuple[Turn, ...] = ()
     """Earlier ones of the thread."""
     cache: StepCache | None = None
@@ -88,7 +97,8 @@ class Rounds:
         graph.add_node(ROUND, self._round)
         graph.add_edge(START, ROUND)
         graph.add_conditional_edges(ROUND, _next, [ROUND, END])
-        found = await self._invoke(graph.compile(self._checkpointer), state)
+        compiled = graph.compile(self.saving.graphs.checkpointer)
+        found = await compiled.ainvoke(state, **self.saving.options)
         return RoundsState(planned=found["planned"], results=self.results, answer=found["answer"])
 
     async def _round(self, state: RoundsState) -> dict[str, Any]:
@@ -104,19 +114,15 @@ class Rounds:
                     return None
                 return await joiner.join(results)
 
-            is_outermost = self.limits.max_rounds == 1
-            graph = compile_plan(
-                planned.plan,
-                dispatcher.result_of,
-                join,
-                known=state["results"],
-                checkpointer=self._checkpointer if is_outermost else None,
-            )
             inputs = {"results": state["results"], "answer": None}
             try:
-                # inside of the outer graph it keeps its checkpoints in that one's thread by itself, and an interrupt
-                # is raised through it
-                found = await (self._invoke(graph, inputs) if is_outermost else graph.ainvoke(inputs))
+                if self.limits.max_rounds == 1:
+                    found = await self.saving.invoke(planned.plan, dispatcher.result_of, join, inputs)
+                else:
+                    # inside of the outer graph it keeps its checkpoints in that one's thread by itself, and an
+                    # interrupt is raised through it
+                    graph = compile_plan(planned.plan, dispatcher.result_of, join, known=state["results"])
+                    found = await graph.ainvoke(inputs)
             finally:
                 self.stopped, self.wanted, self.results = dispatcher.stopped, dispatcher.wanted, dispatcher.results
         results = self.results
@@ -125,16 +131,6 @@ class Rounds:
         if following := await self._plan_again(planned, results):
             return {"results": results, "planned": (following,)}
         return {"results": results, "answer": await joiner.join(results)}
-
-    @property
-    def _checkpointer(self) -> BaseCheckpointSaver[str] | None:
-        return self.saving.checkpointer if self.saving else None
-
-    async def _invoke(self, graph: CompiledStateGraph[Any, Any, Any, Any], inputs: Any) -> dict[str, Any]:
-        if self.saving is None:
-            return await graph.ainvoke(inputs)
-        # written while the next steps run: what the last write would tell is in the steps' own results too
-        return await graph.ainvoke(inputs, self.saving.config, durability="async")
 
     async def _plan_again(self, planned: Planned, results: Results) -> Planned | None:
         """The plan with the steps of another round; None if the planner has no other idea, or cannot be asked."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import BaseModel, ConfigDict
 
 from graphs.budget import NOTHING, Meter, MeteredClient, Spent
@@ -14,6 +13,7 @@ from graphs.events import Answered, AnswerWanted, EventSink, Planned, Speculatio
 from graphs.followup import resolved
 from graphs.limits import Limits
 from graphs.plan import Plan
+from graphs.plan_graphs import PlanGraphs
 from graphs.planning import Planning
 from graphs.protocols import PLANNER, ExpertClient, PlanMemo, StepCache, StepMemo, Tool
 from graphs.rounds import Rounds, RoundsState, Saving
@@ -74,7 +74,7 @@ async def run_task(
     sink: EventSink,
     plan: Plan | Planned | None = None,
     limits: Limits | None = None,
-    checkpointer: BaseCheckpointSaver[str] | None = None,
+    graphs: PlanGraphs | None = None,
     run_id: str = "",
     memo: StepMemo | None = None,
     spent: Spent = NOTHING,
@@ -85,8 +85,8 @@ async def run_task(
 ) -> RunOutcome:
     """Plan the task (unless a plan is given, or was made before), run the plan as a graph, and answer.
 
-    The checkpointer, if there is one, keeps the graph's checkpoints in the thread `run_id`. `spent` is what an
-    interrupted run has spent, `turns` what was said before, the oldest first, `cache` what steps found in other runs.
+    The graphs, if there are some, leave their checkpoints in the thread `run_id`. `spent` is what an interrupted run
+    has spent, `turns` what was said before, the oldest first, `cache` what steps found in other runs.
 
     Steps that fail are in the outcome; what the memos know is not done again. Raises TaskError, InvalidPlan, before
     there is a plan GenerationError and BudgetExhausted, and whatever the sink or a memo raises.
@@ -101,8 +101,8 @@ async def run_task(
             given = plan if isinstance(plan, Planned) else _given(plan, client) if plan else None
             planned = given or await planner.plan(task, speculation)
         await speculation.emit(planned)
-        saving = Saving(checkpointer, run_id) if checkpointer else None
-        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, memo, saving, turns, cache)
+        saving = Saving(graphs or PlanGraphs(), run_id)
+        rounds = Rounds(task, client, tools, sink, limits, meter, planner, speculation, saving, memo, turns, cache)
         state = await rounds.run(planned)
     outcome = outcome_of(state, time.perf_counter() - started, speculation.dropped)
     return ended(outcome, rounds.wanted, rounds.stopped or meter.exhausted, meter)

@@ -1,6 +1,7 @@
 """A run in the hands of one worker. Every write carries the fence of its claim; a late one is refused."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
@@ -103,15 +104,17 @@ class ClaimedRun:
         redis: Redis,
         keys: Keys,
         run: Run,
-        planned: Planned | None,
+        memo: dict[str, str],
         run_ttl_seconds: int,
         traces: TraceLimits = TRACE_LIMITS,
         num_entries: int = 0,
     ) -> None:
         self.run = run
         """The record as it was when it was claimed."""
-        self.planned = planned
+        self.planned = Planned.model_validate_json(memo[PLAN_FIELD]) if PLAN_FIELD in memo else None
         """What an earlier worker planned."""
+        self.heard = time.monotonic()
+        """The last time when it was this worker's for sure: when the last write that was taken set out."""
         self.drafts: dict[str, str] = {}
         """What of its drafts was recalled, as it is kept."""
         self._redis = redis
@@ -123,6 +126,8 @@ class ClaimedRun:
         self._attempts_before = run.attempts - 1
         self._num_events = 0
         self._num_entries = num_entries
+        self._memo = memo
+        self._held: list[Command] = []
 
     @property
     def max_entries(self) -> int:
@@ -137,13 +142,21 @@ class ClaimedRun:
     async def append(self, event: TraceEvent, *commands: Command) -> str:
         """Write the trace's next event, and what belongs to it, at once. Ids are `fence-number`, so they ascend."""
         entry_id, entry = self._entry(event)
-        await self._write(*commands, entry)
+        await self._write(*self._taken(), *commands, entry)
         return entry_id
 
-    async def append_all(self, events: Sequence[TraceEvent]) -> None:
-        """Write the trace's next events at once."""
-        if events:
-            await self._write(*(self._entry(event)[1] for event in events))
+    def hold(self, events: Sequence[TraceEvent]) -> None:
+        """The trace's next events, which go in front of what is appended next."""
+        self._held += (self._entry(event)[1] for event in events)
+
+    async def write_held(self) -> None:
+        """Write them now."""
+        if self._held:
+            await self._write(*self._taken())
+
+    def _taken(self) -> Sequence[Command]:
+        held, self._held = self._held, []
+        return held
 
     def _entry(self, event: TraceEvent) -> tuple[str, Command]:
         self._num_events += 1
@@ -187,16 +200,23 @@ class ClaimedRun:
         """Keep the answer in the record and in the trace."""
         await self.append(answered, ("HSET", RUN, "answer", json.dumps(answered.answer)))
 
-    async def recall(self, *fields: str) -> StepResult | None:
-        """The first of the fields that has a committed result."""
+    def recalled(self, *fields: str) -> StepResult | None:
+        """The first of the fields that has a result, committed by an earlier worker or by this one."""
+        found = (self._memo[field] for field in fields if field in self._memo)
+        return next(map(StepResult.model_validate_json, found), None)
+
+    async def answered(self, field: str) -> StepResult | None:
+        """A result that a person may have committed since."""
         async with redis_errors():
-            found = cast(list[str | None], await self._redis.hmget(self._keys[MEMO - 1], fields))
-        return next((StepResult.model_validate_json(kept) for kept in found if kept is not None), None)
+            kept = await self._redis.hget(self._keys[MEMO - 1], field)
+        return None if kept is None else StepResult.model_validate_json(kept)
 
     async def commit(self, field: str, result: StepResult) -> None:
         """Commit a result once; an earlier one stays. A run that gets on has all its attempts again."""
         self._attempts_before = 0
-        await self._write(("HSETNX", MEMO, field, result.model_dump_json()), ("HSET", RUN, "attempts", "0"))
+        kept = result.model_dump_json()
+        await self._write(("HSETNX", MEMO, field, kept), ("HSET", RUN, "attempts", "0"))
+        self._memo.setdefault(field, kept)
 
     async def finish(self, final: RunFinished) -> None:
         """End the run."""
@@ -229,9 +249,11 @@ class ClaimedRun:
         await self._write()
 
     async def _write(self, *commands: Command) -> None:
+        began = time.monotonic()
         async with redis_errors():
             reply = await self._guarded(keys=self._keys, args=[LIVE, self.run.fence, json.dumps(commands)])
         self._raise_for(reply)
+        self.heard = began
 
     def _raise_for(self, reply: str) -> None:
         match reply:

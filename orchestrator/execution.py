@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -100,12 +101,17 @@ class Execution:
             await recorder.close()
 
     async def _watch(self, claimed: ClaimedRun, work: asyncio.Task[RunOutcome | None]) -> None:
-        """Until the work is done, or is no longer ours to do."""
+        """Until the work is done, or is no longer ours to do. A write that was taken is a look, too."""
+        seconds = LOOK_SECONDS
         while not (work.done() or self._is_handing_back):
             self._look.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._look.wait()
+            seconds = LOOK_SECONDS - (time.monotonic() - claimed.heard)
+            if work.done() or (seconds > 0 and not self._look.is_set()):
+                continue
+            seconds = LOOK_SECONDS
             try:
                 await claimed.check()
             except _NOT_OURS:

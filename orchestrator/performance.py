@@ -6,6 +6,7 @@ from functools import partial
 
 from graphs.events import EventSink, Planned
 from graphs.limits import Limits
+from graphs.plan_graphs import PlanGraphs
 from graphs.planning import Planning
 from graphs.protocols import StepCache, Tool
 from graphs.run import RunOutcome, run_task
@@ -34,6 +35,8 @@ class Performance:
     tools: Mapping[str, Tool]
     threads: ThreadStore
     checkpointer: Checkpointer
+    graphs: PlanGraphs
+    """They leave their checkpoints there."""
     cache: StepCache | None
 
     async def perform(self, claimed: ClaimedRun, sink: EventSink) -> RunOutcome:
@@ -57,7 +60,7 @@ class Performance:
                 sink=sink,
                 limits=self._limits(run),
                 memo=RedisStepMemo(claimed),
-                checkpointer=self.checkpointer,
+                graphs=self.graphs,
                 run_id=run.id,
                 spent=run.spent,
                 cache=self.cache,

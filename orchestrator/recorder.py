@@ -1,6 +1,7 @@
 """Writes what happens in a run: every event to its trace; plan, step results and answer to its record first."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from graphs.events import (
@@ -15,6 +16,7 @@ from graphs.events import (
     StepFinished,
     StepPlanned,
     StepResult,
+    StepStarted,
     StepToken,
 )
 from orchestrator.claimed_run import ClaimedRun
@@ -29,6 +31,8 @@ _GROUP_SECONDS = 0.03
 class Recorder:
     """The EventSink of one claimed run. A write that fails is raised by the next `emit`, which stops the run.
 
+    Text and the starts of steps wait some milliseconds for what comes with them: it is one write.
+
     What an earlier worker has written, a plan, a step's result or a question, counts and is not written again.
     """
 
@@ -37,6 +41,7 @@ class Recorder:
         self._began = claimed.run.started or datetime.now(UTC)
         self._tokens: dict[tuple[str, int], Token] = {}
         self._flushing: asyncio.Task[None] | None = None
+        self._is_closing = asyncio.Event()
         self._in_order = asyncio.Lock()
         self._gap = TraceGap(claimed)
         self.usage = Usage()
@@ -66,12 +71,18 @@ class Recorder:
             self._group(event)
             return
         async with self._in_order:
-            await self._flush()
+            await self._hold_tokens()
             await self._gap.close()
-            await self._keep(event)
+            if isinstance(event, StepStarted):
+                self._claimed.hold([event])
+                self._flush_later()
+            else:
+                await self._keep(event)
+                await self._claimed.write_held()
 
     async def close(self) -> None:
         """Write the tokens that are left. Raises what a write raised that nobody has seen yet."""
+        self._is_closing.set()
         if self._flushing is not None:
             await self._flushing
         async with self._in_order:
@@ -89,20 +100,30 @@ class Recorder:
                 place = (event.type, 0)
         before = self._tokens.get(place)
         self._tokens[place] = event.model_copy(update={"text": before.text + event.text}) if before else event
+        self._flush_later()
+
+    def _flush_later(self) -> None:
         if self._flushing is None or self._flushing.done():
             if self._flushing is not None:
                 self._flushing.result()
             self._flushing = asyncio.create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(_GROUP_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GROUP_SECONDS):
+                await self._is_closing.wait()
         async with self._in_order:
             await self._flush()
 
     async def _flush(self) -> None:
+        await self._hold_tokens()
+        await self._claimed.write_held()
+
+    async def _hold_tokens(self) -> None:
+        """Let them go in front of what is written next."""
         events, self._tokens = list(self._tokens.values()), {}
         room = self._claimed.room
-        await self._claimed.append_all(events[:room])
+        self._claimed.hold(events[:room])
         if left_out := events[room:]:
             await self._gap.add(left_out)
 

@@ -1,18 +1,17 @@
 """The records of runs in Redis. Terminal is final: every write goes through a script that looks at the status first."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from graphs.events import Planned, StepResult
+from graphs.events import StepResult
 from orchestrator.claimed_run import (
     GUARDED,
     LIVE,
-    PLAN_FIELD,
     QUESTION_PREFIX,
     TRACE_LIMITS,
     ClaimedRun,
@@ -31,8 +30,11 @@ TOLD_PREFIX = "told:"
 """Begins the fields of a record that say what webhooks were told of it; no part of the run."""
 _UNLISTED_SECONDS = 24 * 3600
 
-# KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns the new fence, or nothing if there is no turn:
-# a run that waits for a person is nobody's, so that it is not interrupted once more under another fence.
+# KEYS: the run, its steps.
+_READ = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
+
+# KEYS: of the run. ARGV: live statuses, worker and time as JSON. Returns record, steps and memo as they are then, and
+# the length of the trace, or nothing if there is no turn: one that waits for a person is nobody's, and not told again.
 _CLAIM = """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[1], status, 1, true) or status == '"interrupted"' then return false end
@@ -40,7 +42,11 @@ redis.call('HSET', KEYS[1], 'status', '"running"', 'worker', ARGV[2])
 if redis.call('HGET', KEYS[1], 'started') == 'null' then redis.call('HSET', KEYS[1], 'started', ARGV[3]) end
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
-return redis.call('HINCRBY', KEYS[1], 'fence', 1)
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
+local found = {}
+for k = 1, 3 do found[k] = redis.call('HGETALL', KEYS[k]) end
+found[4] = redis.call('XLEN', KEYS[4])
+return found
 """
 
 
@@ -54,6 +60,7 @@ class RunStore:
         self._run_ttl_seconds = run_ttl_seconds
         self._guarded = redis.register_script(GUARDED)
         self._claim = redis.register_script(_CLAIM)
+        self._read = redis.register_script(_READ)
 
     async def create(self, run: Run, memo: Mapping[str, str] | None = None) -> None:
         """Write the record of a new run, and what it need not do again.
@@ -85,21 +92,17 @@ class RunStore:
         if not run_id.isalnum():
             raise RunNotFoundError(run_id)
         async with redis_errors():
-            record = cast(dict[str, str], await self._redis.hgetall(self.keys.run(run_id)))
-            steps = cast(dict[str, str], await self._redis.hgetall(self.keys.steps(run_id)))
+            record, steps = await self._read(keys=[self.keys.run(run_id), self.keys.steps(run_id)])
         if not record:
             raise RunNotFoundError(run_id)
-        fields = {name: json.loads(text) for name, text in record.items() if not name.startswith(TOLD_PREFIX)}
-        asked = sorted(int(name.removeprefix(QUESTION_PREFIX)) for name in fields if name.startswith(QUESTION_PREFIX))
-        fields["questions"] = {step: fields.pop(question_field(step)) for step in asked}
-        fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
-        try:
-            return Run.model_validate(fields)
-        except ValidationError as error:
-            raise RunUnreadableError(run_id, str(error)) from error
+        return _run(run_id, _pairs(record), _pairs(steps))
+
+    async def status(self, run_id: str) -> RunStatus:
+        """Raises RunNotFoundError."""
+        return RunStatus(await self._field(run_id, "status"))
 
     async def is_interrupted(self, run_id: str) -> bool:
-        """Whether the run waits for a person."""
+        """Whether the run waits for a person; one that is gone does not."""
         async with redis_errors():
             return await self._redis.hget(self.keys.run(run_id), "status") == json.dumps(RunStatus.INTERRUPTED)
 
@@ -108,6 +111,19 @@ class RunStore:
         async with redis_errors():
             status = cast(str | None, await self._redis.hget(self.keys.run(run_id), "status"))
         return status is None or status not in LIVE
+
+    async def thread_of(self, run_id: str) -> str | None:
+        """The conversation that the run belongs to. Raises RunNotFoundError."""
+        return cast(str | None, await self._field(run_id, "thread_id"))
+
+    async def _field(self, run_id: str, name: str) -> Any:
+        if not run_id.isalnum():
+            raise RunNotFoundError(run_id)
+        async with redis_errors():
+            text = await self._redis.hget(self.keys.run(run_id), name)
+        if text is None:
+            raise RunNotFoundError(run_id)
+        return json.loads(text)
 
     async def memo(self, run_id: str) -> dict[str, str]:
         """What the run need not do again, as it is kept."""
@@ -139,15 +155,12 @@ class RunStore:
         """
         at = datetime.now(UTC).isoformat()
         async with redis_errors():
-            fence = await self._claim(keys=self.keys.of_run(run_id), args=[LIVE, json.dumps(worker), json.dumps(at)])
-            if fence is None:
-                return None
-            planned = await self._redis.hget(self.keys.memo(run_id), PLAN_FIELD)
-            num_entries = await self._redis.xlen(self.keys.events(run_id))
-        # a worker that has claimed it since leaves this one the fence that it has
-        run = (await self.get(run_id)).model_copy(update={"fence": fence, "worker": worker})
-        earlier = None if planned is None else Planned.model_validate_json(planned)
-        return ClaimedRun(self._redis, self.keys, run, earlier, self._run_ttl_seconds, self._traces, num_entries)
+            found = await self._claim(keys=self.keys.of_run(run_id), args=[LIVE, json.dumps(worker), json.dumps(at)])
+        if found is None:
+            return None
+        record, steps, memo, num_entries = found
+        run = _run(run_id, _pairs(record), _pairs(steps))
+        return ClaimedRun(self._redis, self.keys, run, _pairs(memo), self._run_ttl_seconds, self._traces, num_entries)
 
     async def cancel(self, run_id: str, reason: str) -> Run:
         """End the run as cancelled, whoever executes it: it is refused at its next write, and looks for that itself.
@@ -184,6 +197,23 @@ def so_far(run: Run, status: RunStatus, error: RunError) -> RunFinished:
 def _fields(run: Run) -> dict[Any, Any]:
     dumped: dict[str, Any] = run.model_dump(mode="json", exclude={"steps", "questions"}, context=REVEALED)
     return {name: json.dumps(value) for name, value in dumped.items()}
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    """A hash as a script returns it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _run(run_id: str, record: Mapping[str, str], steps: Mapping[str, str]) -> Run:
+    """Raises RunUnreadableError."""
+    fields = {name: json.loads(text) for name, text in record.items() if not name.startswith(TOLD_PREFIX)}
+    asked = sorted(int(name.removeprefix(QUESTION_PREFIX)) for name in fields if name.startswith(QUESTION_PREFIX))
+    fields["questions"] = {step: fields.pop(question_field(step)) for step in asked}
+    fields["steps"] = {int(step): json.loads(result) for step, result in sorted(steps.items(), key=_step_of)}
+    try:
+        return Run.model_validate(fields)
+    except ValidationError as error:
+        raise RunUnreadableError(run_id, str(error)) from error
 
 
 def _step_of(item: tuple[str, str]) -> int:

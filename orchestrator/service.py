@@ -11,6 +11,7 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from graphs.budget import Budget
+from graphs.plan_graphs import PlanGraphs
 from graphs.protocols import PLANNER, Tool
 from graphs.run import check_task
 from graphs.state import STATE_CLASSES
@@ -101,8 +102,8 @@ class Service:
         self.answers = AnswerStore(redis, self.runs, self._queue)
         self._cancellation = Cancellation(self.runs, self._queue, self.deliveries)
         self._heartbeat = Heartbeat(redis_url(settings), self.worker_id)
-        cache = RedisStepCache.of(settings, redis, keys)
-        perform = Performance(settings, experts, tools, self.threads, self.checkpointer, cache).perform
+        graphs, cache = PlanGraphs(self.checkpointer), RedisStepCache.of(settings, redis, keys)
+        perform = Performance(settings, experts, tools, self.threads, self.checkpointer, graphs, cache).perform
         limit, settle = settings.max_concurrent_runs, self.threads.settle
         self._worker = Worker(self.runs, self._queue, self._heartbeat, perform, limit, settle)
         self.workflows = WorkflowCatalog(settings.workflows)

@@ -23,7 +23,7 @@ class RedisStepMemo:
 
     async def load(self, key: StepKey) -> StepResult | None:
         """The committed result of this execution, if there is one."""
-        return await self._claimed.recall(set_field(key), memo_field(key))
+        return self._claimed.recalled(set_field(key), memo_field(key))
 
     async def commit(self, key: StepKey, result: StepResult) -> None:
         """Keep the result; one that is kept already stays."""
@@ -32,7 +32,7 @@ class RedisStepMemo:
     async def answered(self, key: StepKey) -> StepResult:
         """The result, when a person has answered; only a run that still does other things waits here."""
         while True:
-            if result := await self.load(key):
+            if result := await self._claimed.answered(memo_field(key)):
                 return result
             await asyncio.sleep(LISTEN_SECONDS)
 

@@ -176,6 +176,8 @@ class ThreadStore:
     async def settle(self, run_id: str) -> None:
         """A run that has ended leaves its thread, if it has one, and its turn is there. Once or more often."""
         try:
+            if await self._runs.thread_of(run_id) is None:
+                return
             run = await self._runs.get(run_id)
         except (RunNotFoundError, RunUnreadableError):
             return

@@ -22,14 +22,14 @@ class TraceStore:
 
     async def read(self, run_id: str, after: str = FROM_THE_START) -> list[TraceEntry]:
         """The entries behind `after`. Raises RunNotFoundError."""
-        await self._runs.get(run_id)
+        await self._runs.status(run_id)
         async with redis_errors():
             entries = await self._redis.xrange(self._runs.keys.events(run_id), min=f"({after}")
         return [_entry(*pair) for pair in cast(list[tuple[str, dict[str, str]]], entries)]
 
     async def follow(self, run_id: str, after: str = FROM_THE_START) -> AsyncIterator[TraceEntry]:
         """The entries behind `after`, then new ones as they come, until the run has ended. Raises RunNotFoundError."""
-        is_ended = (await self._runs.get(run_id)).status.is_terminal
+        is_ended = (await self._runs.status(run_id)).is_terminal
         while True:
             entries = await self._read_new(run_id, after, None if is_ended else _BLOCK_MILLISECONDS)
             for entry in entries:
@@ -40,7 +40,7 @@ class TraceStore:
             if is_ended:
                 return
             if not entries:
-                is_ended = (await self._runs.get(run_id)).status.is_terminal
+                is_ended = (await self._runs.status(run_id)).is_terminal
 
     async def until_ended(self, run_id: str) -> None:
         """Return when the run is terminal; what is in the trace already is not read. Raises RunNotFoundError."""

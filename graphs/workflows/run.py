@@ -5,18 +5,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph.state import CompiledStateGraph
-
 from graphs.budget import NOTHING, Meter, MeteredClient, Spent
-from graphs.compile import compile_plan
 from graphs.dispatch import Dispatcher
 from graphs.events import Answered, EventSink, Planned
 from graphs.limits import Limits
+from graphs.plan_graphs import PlanGraphs
 from graphs.protocols import ExpertClient, StepCache, StepMemo, Tool
 from graphs.rounds import RoundsState, Saving
 from graphs.run import RunOutcome, ended, outcome_of
-from graphs.state import Results, RunState
+from graphs.state import Results
 from graphs.workflows.definition import Workflow
 from graphs.workflows.inputs import checked_inputs
 from graphs.workflows.output import Output, output_of
@@ -32,7 +29,7 @@ async def run_workflow(
     tools: Mapping[str, Tool],
     sink: EventSink,
     limits: Limits | None = None,
-    checkpointer: BaseCheckpointSaver[str] | None = None,
+    graphs: PlanGraphs | None = None,
     run_id: str = "",
     memo: StepMemo | None = None,
     spent: Spent = NOTHING,
@@ -57,18 +54,13 @@ async def run_workflow(
         return answered
 
     async with Dispatcher(planned.plan, runner.run, sink, memo=memo) as dispatcher:
-        graph = compile_plan(planned.plan, dispatcher.result_of, join, checkpointer=checkpointer)
-        found = await _invoke(graph, Saving(checkpointer, run_id) if checkpointer else None)
+        saving = Saving(graphs or PlanGraphs(), run_id)
+        found = await saving.invoke(planned.plan, dispatcher.result_of, join, {"results": {}, "answer": None})
     state = RoundsState(planned=(planned,), results=dispatcher.results, answer=found["answer"])
     outcome = outcome_of(state, time.perf_counter() - started)
     fault = outcome.answer.reason
     outcome = outcome.model_copy(update={"status": "error" if fault else "success", "reason": fault})
     return ended(outcome, dispatcher.wanted, dispatcher.stopped, meter)
-
-
-async def _invoke(graph: CompiledStateGraph[RunState, Any, Any, Any], saving: Saving | None) -> dict[str, Any]:
-    given: Any = {"results": {}, "answer": None}
-    return await (graph.ainvoke(given, saving.config, durability="async") if saving else graph.ainvoke(given))
 
 
 def _answered(output: Output, results: Results) -> Answered:

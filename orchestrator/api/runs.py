@@ -105,7 +105,7 @@ async def follow_run(
 
     It stays open behind `run_interrupted`; who does not want to wait leaves, and comes back with the last id.
     """
-    await service.runs.get(run_id)
+    await service.runs.status(run_id)
     entries = service.events(run_id, last_event_id or FROM_THE_START)
     return EventSourceResponse(_server_sent(entries), ping=_PING_SECONDS)
 

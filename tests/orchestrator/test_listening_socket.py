@@ -1,5 +1,8 @@
 """The port is taken before anything slow begins."""
 
+import asyncio
+import socket
+
 import pytest
 
 from orchestrator.errors import PortTakenError
@@ -14,6 +17,21 @@ def test_any_free_port() -> None:
 def test_every_address_is_reached_by_the_local_one() -> None:
     with listening_socket("0.0.0.0", 0) as bound:
         assert url_of(bound).startswith("http://127.0.0.1:")
+
+
+async def test_what_is_sent_does_not_wait_for_more() -> None:
+    accepted = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with listening_socket("127.0.0.1", 0) as bound:
+        async with await asyncio.start_server(serve, sock=bound):
+            _, writer = await asyncio.open_connection(*bound.getsockname())
+            assert await accepted
+            writer.close()
+            await writer.wait_closed()
 
 
 def test_a_taken_port_and_an_address_of_somebody_else() -> None:

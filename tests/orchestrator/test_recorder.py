@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from graphs.events import Answered, AnswerWanted, Planned, StepFinished, StepResult, StepToken
+from graphs.events import Answered, AnswerWanted, Planned, StepFinished, StepResult, StepStarted, StepToken
 from graphs.plan import Plan, Step
 from orchestrator.errors import LeaseLostError, RunEndedError
 from orchestrator.recorder import Recorder
@@ -17,6 +17,7 @@ from tests.orchestrator.records import a_run, claimed, kept
 pytestmark = pytest.mark.usefixtures("server")
 
 ANSWERED = Answered(answer="48", source="joiner")
+STARTED = StepStarted(step=1, expert="x", version="1", text="a")
 PLAN = Plan(steps=(Step(id=1, text="a", expert="x"), Step(id=2, text="b", expert="x")))
 
 
@@ -54,6 +55,37 @@ async def test_tokens_stand_before_what_follows_them(recorder: Recorder, traces:
     await recorder.emit(StepToken(step=1, text="a"))
     await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
     assert [entry.event.type for entry in await traces.read(run.id)] == ["step_token", "step_finished"]
+
+
+async def test_the_start_of_a_step_is_written_with_what_follows(
+    recorder: Recorder, traces: TraceStore, run: Run
+) -> None:
+    await recorder.emit(STARTED)
+    assert await traces.read(run.id) == []
+    await recorder.emit(StepToken(step=1, text="a"))
+    await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+    written = [entry.event.type for entry in await traces.read(run.id)]
+    assert written == ["step_started", "step_token", "step_finished"]
+
+
+async def test_the_start_of_a_step_that_takes_its_time_is_written_soon(
+    recorder: Recorder, traces: TraceStore, run: Run
+) -> None:
+    await recorder.emit(STARTED)
+
+    async def is_written() -> bool:
+        return len(await traces.read(run.id)) == 1
+
+    await until(is_written, "the start is in the trace", seconds=2)
+
+
+async def test_an_event_that_is_there_already_holds_nothing_back(runs: RunStore, traces: TraceStore, run: Run) -> None:
+    known = StepFinished(result=StepResult(id=1, status="success"))
+    await Recorder(await claimed(runs, run)).emit(known)
+    recorder = Recorder(await claimed(runs, run, "w2"))
+    await recorder.emit(STARTED)
+    await recorder.emit(known)
+    assert [entry.event.type for entry in await traces.read(run.id)] == ["step_finished", "step_started"]
 
 
 async def test_concurrent_steps_lose_nothing(recorder: Recorder, traces: TraceStore, run: Run) -> None:

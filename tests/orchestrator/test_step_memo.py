@@ -42,6 +42,14 @@ async def test_the_first_commit_stays(runs: RunStore) -> None:
     assert await memo.load(KEY) == RESULT
 
 
+async def test_an_answer_that_comes_after_the_claim_is_heard(runs: RunStore) -> None:
+    run = await kept(runs, a_run())
+    waiting = RedisStepMemo(await claimed(runs, run))
+    assert await waiting.load(KEY) is None
+    await RedisStepMemo(await claimed(runs, run, "w2")).commit(KEY, RESULT)
+    assert await waiting.answered(KEY) == RESULT
+
+
 async def test_a_late_commit_is_refused(runs: RunStore) -> None:
     run = await kept(runs, a_run())
     late = RedisStepMemo(await claimed(runs, run))
