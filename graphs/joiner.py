@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphs.assembly import assemble_answer
@@ -148,7 +148,8 @@ class Joiner:
             return f"the joiner left out {left_out[0]!r}"
         if foreign := self._foreign_words(generation.text, results):
             return f"the joiner speaks of {foreign[0]!r}, which is in no step"
-        mixed = [result for result in results.values() if self._is_misplaced(result, generation.text, results)]
+        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.answering}
+        mixed = [result for result in results.values() if _is_misplaced(result, generation.text, results, asked)]
         return f"the joiner may say {mixed[0].result!r} of something else" if mixed else ""
 
     def _foreign_words(self, answer: str, results: Results) -> list[str]:
@@ -158,16 +159,19 @@ class Joiner:
         stems = {word[:_STEM_CHARS] for word in known}
         return sorted(word for word in _content(answer) if word[:_STEM_CHARS] not in stems)
 
-    def _is_misplaced(self, result: StepResult, answer: str, results: Results) -> bool:
-        """Whether a part of the sentence that gives the result speaks more of another step than of the result's own."""
-        asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.answering}
-        for part in _PART_ENDS.split(answer):
-            if _quotes(part, result.result):
-                words = _content(part) - _content(result.result)
-                others = (len(words & asked[k]) for k, other in results.items() if other.result != result.result)
-                if len(words & asked[result.id]) < max(others, default=0):
-                    return True
-        return False
+
+def _is_misplaced(result: StepResult, answer: str, results: Results, asked: Mapping[int, set[str]]) -> bool:
+    """Whether a part of the sentence that gives the result speaks more of another step than of the result's own.
+
+    `asked` has the words of each step's text.
+    """
+    for part in _PART_ENDS.split(answer):
+        if _quotes(part, result.result):
+            words = _content(part) - _content(result.result)
+            others = (len(words & asked[k]) for k, other in results.items() if other.result != result.result)
+            if len(words & asked[result.id]) < max(others, default=0):
+                return True
+    return False
 
 
 def _sources(answer: str, results: Results) -> str:

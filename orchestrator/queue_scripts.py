@@ -45,6 +45,7 @@ FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1
 
 # KEYS: lanes, delayed. ARGV: worker, count, lease in ms, beginning of concurrency keys, held lane + id, ...
 # Due runs enter their lanes; leases that are over are taken, then new entries by priority, as far as their key allows.
+# Returns what was taken, and the newest id in each of lanes 1 to 3: what is put after this has a greater one.
 TAKE = (
     _PRELUDE
     + """
@@ -91,7 +92,13 @@ for i = 1, 3 do
     end
   end
 end
-return taken
+
+local newest = {}
+for i = 1, 3 do
+  local entries = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
+  newest[i] = entries[1] and entries[1][1] or '0'
+end
+return {taken, newest}
 """
 )
 

@@ -7,7 +7,7 @@ been renewed for `LEASE_SECONDS` is taken by whoever looks next.
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -57,6 +57,8 @@ class RunQueue:
         self._announce = announce
         self._redis = redis
         self._keys = keys
+        self._seen = dict.fromkeys(keys.lanes[:-1], "$")
+        """By lane, the newest entry that there was when this worker looked last."""
         self._idempotency_seconds = min(recent_seconds, run_ttl_seconds)
         self._put = redis.register_script(PUT)
         self._take = redis.register_script(TAKE)
@@ -103,13 +105,15 @@ class RunQueue:
         names = [lease.lane + lease.id for lease in held]
         arguments = [self.worker, count, int(LEASE_SECONDS * 1000), self._keys.concurrency, *names]
         async with redis_errors():
-            taken = await self._take(keys=[*self._keys.lanes, self._keys.delayed], args=arguments)
-        return [Lease(*entry) for entry in cast(list[tuple[str, str, str]], taken)]
+            reply = await self._take(keys=[*self._keys.lanes, self._keys.delayed], args=arguments)
+        taken, newest = cast(tuple[list[tuple[str, str, str]], list[str]], reply)
+        self._seen = dict(zip(self._keys.lanes[:-1], newest, strict=True))
+        return [Lease(*entry) for entry in taken]
 
     async def wait(self) -> None:
-        """Return when something is put into the queue, and after half a second anyway."""
+        """Return when something was put into the queue since the last `take`, and after half a second anyway."""
         async with redis_errors():
-            await self._redis.xread(dict.fromkeys(self._keys.lanes[:-1], "$"), count=1, block=_WAIT_MILLISECONDS)
+            await self._redis.xread(cast(dict[Any, Any], self._seen), count=1, block=_WAIT_MILLISECONDS)
 
     async def done(self, lease: Lease) -> None:
         """The run has ended: its entry goes, and the next run of its concurrency key gets its place."""

@@ -11,6 +11,8 @@ from orchestrator.run_queue import Lease, RunQueue
 from orchestrator.run_store import RunStore
 
 SWEEP_SECONDS = 30.0
+MAX_TAKEN = 8
+"""Runs at a time: each holds up the others while it begins, and other workers are to get their share."""
 _CLOSE_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
@@ -82,7 +84,7 @@ class Worker:
         if free <= 0:
             await asyncio.wait(self._executions, return_when=asyncio.FIRST_COMPLETED)
             return
-        leases = await self._queue.take(free, self._heartbeat.held)
+        leases = await self._queue.take(min(free, MAX_TAKEN), self._heartbeat.held)
         for lease in leases:
             if self.is_closed:
                 await self._queue.hand_back(lease)

@@ -4,14 +4,16 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
+from typing import Any
 
-from graphs.benchmark.random_plans import TimedPlan, random_plan, random_plans
+from graphs.benchmark.random_plans import TimedPlan, chained_plan, random_plan, random_plans, seconds_by_text
 from graphs.benchmark.simulated_experts import NoSink, SimulatedExperts
 from graphs.compile import compile_plan
 from graphs.events import Planned
 from graphs.joiner import Joiner
+from graphs.rounds import Saving
 from graphs.run import run_task
 from graphs.step_runner import StepRunner
 
@@ -19,6 +21,8 @@ TASK = "A task of many steps."
 SIZES = (5, 12, 25, 50, 100, 200)
 REPEATS = 5
 Run = Callable[[TimedPlan], Awaitable[None]]
+OnProgress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,88 +41,144 @@ class Ratios:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanTimes:
+    """Seconds that one plan takes."""
+
+    num_steps: int
+    critical_path: float
+    ours: float
+    """Joiner included."""
+    plain: float
+    """Of LangGraph alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepCost:
     """A run's milliseconds for each of its steps, with experts that take no time."""
 
     elapsed: float
     processor: float
-    """Of the processor: on a machine with nothing else to do, both are alike."""
+    """Of this process; on a machine with nothing else to do, the rest is waiting for Redis."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFigures:
-    """What `ccoe bench graph` tells."""
+    """Of runs one by one."""
 
-    num_plans: int
-    at_once: int
-    makespan: Ratios
-    """Against the critical path, joiner included."""
-    plain_makespan: Ratios
-    """The same of LangGraph alone."""
-    plain_to_ours: Ratios
+    times: tuple[PlanTimes, ...]
     step_costs: dict[int, StepCost]
-    """By the number of a plan's steps."""
+    """Of random plans, by their number of steps."""
+    chain_costs: dict[int, StepCost]
+    """The same where each step needs the one before it: nothing overlaps."""
+
+    @property
+    def ratios(self) -> dict[str, Ratios]:
+        """Ours and LangGraph's time against the critical path, and LangGraph's against ours."""
+        return {
+            "makespan": Ratios.of([one.ours / one.critical_path for one in self.times]),
+            "plain_makespan": Ratios.of([one.plain / one.critical_path for one in self.times]),
+            "plain_to_ours": Ratios.of([one.plain / one.ours for one in self.times]),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"num_plans": len(self.times), **{k: asdict(one) for k, one in self.ratios.items()}, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a plan is run, and how LangGraph alone runs it."""
+
+    ours: Run
+    plain: Run
 
 
 async def dispatched(timed: TimedPlan) -> None:
-    """A run as the service makes it."""
+    """A run as the service makes it, without Redis."""
     await run_task(TASK, client=_experts(timed), tools={}, sink=NoSink(), plan=timed.plan)
 
 
-async def plain(timed: TimedPlan) -> None:
-    """The same steps in the same graph, started by LangGraph."""
+async def plain(timed: TimedPlan, saving: Saving | None = None) -> None:
+    """The same steps in the same graph, started by LangGraph; nobody is told, nothing but checkpoints is kept."""
     client, sink = _experts(timed), NoSink()
     runner = StepRunner(TASK, timed.plan, client, {}, sink)
     joiner = Joiner(TASK, Planned(plan=timed.plan, source="given"), client, sink)
-    await compile_plan(timed.plan, runner.run, joiner.join).ainvoke({"results": {}, "answer": None})
-
-
-async def measure(num_plans: int, at_once: int, seed: int, tell: Callable[[str], None]) -> GraphFigures:
-    """All figures, one after the other. Some plans run at once, to take less time; more of them disturb each other."""
-    plans = random_plans(num_plans, seed)
-    tell("a first run of each kind")
-    for run in (dispatched, plain):
-        await run(TimedPlan(plans[0].plan, {step.id: 0.0 for step in plans[0].plan.steps}))
-    seconds: dict[str, list[float]] = {}
-    for name, run in (("dispatcher", dispatched), ("StateGraph", plain)):
-        tell(f"{num_plans} plans, {name}")
-        seconds[name] = await _times(run, plans, at_once)
-    paths = [timed.critical_path for timed in plans]
-    ours, theirs = seconds["dispatcher"], seconds["StateGraph"]
-    tell("the cost of a step")
-    return GraphFigures(
-        num_plans,
-        at_once,
-        Ratios.of([own / path for own, path in zip(ours, paths, strict=True)]),
-        Ratios.of([their / path for their, path in zip(theirs, paths, strict=True)]),
-        Ratios.of([their / own for their, own in zip(theirs, ours, strict=True)]),
-        {size: await _step_cost(size, seed) for size in SIZES},
+    graph = compile_plan(
+        timed.plan, runner.run, joiner.join, checkpointer=saving.graphs.checkpointer if saving else None
     )
+    inputs: Any = {"results": {}, "answer": None}
+    await graph.ainvoke(inputs, **(saving.options if saving else {}))
 
 
-async def _times(run: Run, plans: Sequence[TimedPlan], at_once: int) -> list[float]:
-    slots = asyncio.Semaphore(at_once)
-
-    async def timed_run(timed: TimedPlan) -> float:
-        async with slots:
-            started = time.perf_counter()
-            await run(timed)
-            return time.perf_counter() - started
-
-    return await asyncio.gather(*(timed_run(timed) for timed in plans))
+WITHOUT_REDIS = Ways(dispatched, plain)
 
 
-async def _step_cost(num_steps: int, seed: int) -> StepCost:
-    """The medians of some runs."""
-    timed = random_plan(Random(seed), num_steps, (0.0, 0.0))
-    elapsed: list[float] = []
-    processor: list[float] = []
-    for _ in range(REPEATS):
-        began = time.process_time()
-        elapsed += await _times(dispatched, [timed], 1)
-        processor.append(time.process_time() - began)
-    return StepCost(*(1000 * statistics.median(seconds) / num_steps for seconds in (elapsed, processor)))
+@dataclass(frozen=True, slots=True)
+class DispatchBenchmark:
+    """Some plans run at once, to take less time; more of them disturb each other."""
+
+    ways: Ways
+    num_plans: int
+    at_once: int
+    seed: int
+    on_progress: OnProgress
+
+    async def measure(self) -> GraphFigures:
+        """All figures, one after the other, each way once before it counts."""
+        plans = random_plans(self.num_plans, self.seed)
+        for run in (self.ways.ours, self.ways.plain):
+            await run(chained_plan(2))
+        ours = await self._times("plans", self.ways.ours, plans)
+        theirs = await self._times("plans, bare StateGraph", self.ways.plain, plans)
+        times = (
+            PlanTimes(len(timed.plan.steps), timed.critical_path, own, their)
+            for timed, own, their in zip(plans, ours, theirs, strict=True)
+        )
+        drawn = {size: random_plan(Random(self.seed), size, (0.0, 0.0)) for size in SIZES}
+        chained = {size: chained_plan(size) for size in SIZES}
+        return GraphFigures(
+            tuple(times),
+            await self._step_costs("cost of a step, random plans", drawn),
+            await self._step_costs("cost of a step, chains", chained),
+        )
+
+    async def _times(self, what: str, run: Run, plans: Sequence[TimedPlan]) -> list[float]:
+        slots, ended = asyncio.Semaphore(self.at_once), list[TimedPlan]()
+        self.on_progress(what, 0, len(plans))
+
+        async def timed_run(timed: TimedPlan) -> float:
+            async with slots:
+                seconds = await _seconds(run, timed)
+            ended.append(timed)
+            self.on_progress(what, len(ended), len(plans))
+            return seconds
+
+        return await asyncio.gather(*(timed_run(timed) for timed in plans))
+
+    async def _step_costs(self, what: str, plans: dict[int, TimedPlan]) -> dict[int, StepCost]:
+        costs: dict[int, StepCost] = {}
+        for size, timed in plans.items():
+            self.on_progress(what, len(costs), len(plans))
+            costs[size] = await self._step_cost(timed)
+        self.on_progress(what, len(costs), len(plans))
+        return costs
+
+    async def _step_cost(self, timed: TimedPlan) -> StepCost:
+        """The medians of some runs."""
+        elapsed, processor = list[float](), list[float]()
+        for _ in range(REPEATS):
+            began = time.process_time()
+            elapsed.append(await _seconds(self.ways.ours, timed))
+            processor.append(time.process_time() - began)
+        num_steps = len(timed.plan.steps)
+        return StepCost(*(1000 * statistics.median(seconds) / num_steps for seconds in (elapsed, processor)))
+
+
+async def _seconds(run: Run, timed: TimedPlan) -> float:
+    began = time.perf_counter()
+    await run(timed)
+    return time.perf_counter() - began
 
 
 def _experts(timed: TimedPlan) -> SimulatedExperts:
-    return SimulatedExperts({step.text: timed.seconds[step.id] for step in timed.plan.steps})
+    return SimulatedExperts(seconds_by_text([timed]))

@@ -15,13 +15,14 @@ from rich.table import Table
 
 from experts.benchmark import workload
 from experts.config import EngineConfig, SchedulerConfig
-from orchestrator.cli import bench_choice, bench_plan, bench_tasks, bench_tuning
-from orchestrator.cli.bench_speculation import demo_speculation, speculation_table
+from orchestrator.cli import bench_choice, bench_graph, bench_plan, bench_tasks, bench_tuning
+from orchestrator.cli.drawing import check_matplotlib
 from orchestrator.cli.eval import backbone_config
 from orchestrator.settings import read_settings
 
 app = typer.Typer(add_completion=False)
 app.add_typer(bench_choice.app)
+app.add_typer(bench_graph.app)
 app.add_typer(bench_plan.app)
 app.add_typer(bench_tuning.app)
 app.add_typer(bench_tasks.app)
@@ -44,7 +45,7 @@ def engine(as_json: AsJson = False) -> None:
         return
     _print(console, sitting)
     if find_spec("peft") is None:
-        console.print("PEFT is not installed and was left out: pip install 'ccoe[bench]'")
+        console.print("PEFT is not installed and was left out: pip install 'ccoe[bench]'", markup=False)
 
 
 @app.command()
@@ -53,9 +54,7 @@ def sweep(
 ) -> None:
     """Throughput and memory against the number of experts, drawn as a picture."""
     console = Console(highlight=False, stderr=as_json)
-    if find_spec("matplotlib") is None:
-        console.print("error: matplotlib draws the picture and is not installed: pip install 'ccoe[bench]'")
-        raise typer.Exit(2)
+    check_matplotlib(console)
     module = import_module("experts.benchmark.sweep")
     points: list[Any] = []
     with console.status("loading") as status:
@@ -91,43 +90,6 @@ def soak(minutes: Annotated[float, typer.Option(min=0.05, help="How long.")] = 3
         f"memory {report.samples[0][1]:.0f} MB at the start, {report.samples[-1][1]:.0f} MB at the end; "
         f"slope over the last two thirds {report.slope:+.2f} MB a minute"
     )
-
-
-@app.command()
-def graph(
-    context: typer.Context,
-    plans: Annotated[int, typer.Option(min=2, help="How many random plans.")] = 200,
-    at_once: Annotated[int, typer.Option(min=1, help="Plans that run at the same time.")] = 4,
-    seed: Annotated[int, typer.Option(help="Other plans for another one.")] = 0,
-    demo: Annotated[
-        int, typer.Option(min=0, help="Rounds of the demo's tasks on the experts, begun early or not.")
-    ] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Random plans on experts that only take their time: makespan against the critical path, cost of a step."""
-    console = Console(highlight=False, stderr=as_json)
-    module = import_module("graphs.benchmark.dispatch_benchmark")
-    with console.status("loading") as status:
-        figures = asyncio.run(module.measure(plans, at_once, seed, status.update))
-        early = asyncio.run(demo_speculation(demo, seed, context.obj, status.update)) if demo else None
-    if as_json:
-        speculation = {"speculation": {**asdict(early), "ratios": early.ratios}} if early else {}
-        typer.echo(json.dumps({**asdict(figures), **speculation}, indent=2))
-        return
-    table = Table(f"{plans} plans", "p50", "p95", "max", box=None)
-    for name, ratios in (
-        ("makespan / critical path", figures.makespan),
-        ("bare StateGraph / critical path", figures.plain_makespan),
-        ("bare StateGraph / makespan", figures.plain_to_ours),
-    ):
-        table.add_row(name, *(f"{ratio:.3f}" for ratio in astuple(ratios)))
-    console.print(table)
-    costs = Table("steps of a plan, taking no time", "ms for each", "of the processor", box=None)
-    for num_steps, cost in figures.step_costs.items():
-        costs.add_row(str(num_steps), f"{cost.elapsed:.2f}", f"{cost.processor:.2f}")
-    console.print(costs)
-    if early:
-        console.print(speculation_table(early))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The picture of a training's loss. The one module of the command line that needs matplotlib."""
+"""The picture of a training's loss. Imported only where matplotlib is installed."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -209,7 +209,7 @@ def _finish(work: _Work, made: Made, started: float) -> None:
     card = save(made.expert, made.rows, directory)
     (work.output / f"{name}.checkpoint").unlink(missing_ok=True)
     console.print(loss_table(made.trained))
-    console.print(show_losses(made.trained, directory))
+    console.print(show_losses(made.trained, directory), markup=False)
     if work.store is not None:
         kept = f"{_size(work.store.num_bytes)} kept in {work.store.directory}"
         console.print(f"boundary activations: {kept}; ccoe train --clear-cache removes them")

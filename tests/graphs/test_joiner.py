@@ -1,13 +1,17 @@
 """The joiner's words are held to the results; else the answer is assembled, and says why."""
 
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphs.benchmark.random_plans import chained_plan
 from graphs.events import AnswerToken, Planned, StepResult
 from graphs.joiner import INSTRUCTION, Joiner, answer_grammar
 from graphs.numbers import written_numbers
 from graphs.plan import Plan, Step
+from graphs.step_runner import filled_text
 from tests.graphs.grammar_proof import accepts
 from tests.graphs.scripted_client import EventList, ScriptedClient
 
@@ -49,6 +53,19 @@ async def test_a_result_given_for_another_steps_question_is_not_let_through(sink
     answered = await joiner(sink, "Of 24, the books are 288.").join(RESULTS)
     assert answered.source == "assembled"
     assert answered.reason == "the joiner may say '288' of something else"
+
+
+async def test_the_check_reads_each_step_and_not_each_pair_of_them(
+    sink: EventList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = Mock(wraps=filled_text)
+    monkeypatch.setattr("graphs.joiner.filled_text", fill)
+    steps = chained_plan(100).plan.steps
+    results = {step.id: StepResult(id=step.id, status="success", result="288") for step in steps}
+    client = ScriptedClient(answers={"general": {INSTRUCTION: "There are 288 books."}})
+    answered = await Joiner(TASK, Planned(plan=Plan(steps=steps)), client, sink).join(results)
+    assert answered.source == "joiner"
+    assert fill.call_count <= 4 * len(steps)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from redis.asyncio import Redis
 
+from orchestrator.benchmark.growing_thread import DeltaConversation
 from orchestrator.checkpoint_store import CheckpointStore
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.keys import Keys
-from tests.orchestrator.growing_thread import DeltaConversation
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
 

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from orchestrator.benchmark import growing_thread
 from orchestrator.checkpoint_store import SCHEMA
 from orchestrator.checkpointer import Checkpointer
 from orchestrator.errors import CheckpointSchemaError, RedisUnavailableError
@@ -14,7 +15,6 @@ from orchestrator.events import RunFinished
 from orchestrator.keys import Keys
 from orchestrator.run import RunStatus
 from orchestrator.run_store import RunStore
-from tests.orchestrator import growing_thread
 from tests.orchestrator.echoing_graph import TTL_SECONDS, a_checkpointer, newest, say, thread, words_of
 from tests.orchestrator.records import a_run, kept
 

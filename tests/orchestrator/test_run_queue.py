@@ -177,6 +177,16 @@ async def test_waiting_ends_when_a_run_comes(queue: RunQueue, other_queue: RunQu
     assert await taken(queue) == [run_id]
 
 
+async def test_a_run_that_came_between_the_look_and_the_wait_is_not_waited_for(
+    queue: RunQueue, other_queue: RunQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.run_queue._WAIT_MILLISECONDS", 60_000)  # longer than any call may take
+    await taken(queue)
+    run_id = await put(other_queue)
+    await queue.wait()
+    assert await taken(queue) == [run_id]
+
+
 async def test_workers_that_have_left_are_forgotten_and_those_with_runs_are_not(
     queue: RunQueue, other_queue: RunQueue, redis: Redis
 ) -> None:

@@ -6,6 +6,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from redis.asyncio import Redis
@@ -18,7 +19,7 @@ from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.trace_store import TraceStore
-from orchestrator.worker import Worker
+from orchestrator.worker import MAX_TAKEN, Worker
 from tests.orchestrator.chaos_run import Chaos
 from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions
@@ -60,6 +61,22 @@ async def until_running(perform: Perform, number: int) -> None:
 
 async def statuses(runs: RunStore, made: list[Run]) -> list[RunStatus]:
     return [(await runs.get(run.id)).status for run in made]
+
+
+async def test_many_runs_are_begun_a_few_at_a_time(
+    settings: Settings, runs: RunStore, queue: RunQueue, perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds that begin together would hold up each other's writes until Redis seems to be gone."""
+    take = AsyncMock(wraps=queue.take)
+    monkeypatch.setattr(queue, "take", take)
+    await put(runs, queue, 3 * MAX_TAKEN)
+    with Heartbeat(redis_url(settings), "w1") as heartbeat:
+        worker = Worker(runs, queue, heartbeat, perform, max_concurrent_runs=100)
+        working = asyncio.create_task(worker.work())
+        await until_running(perform, 3 * MAX_TAKEN)
+        working.cancel()
+        await worker.close()
+    assert {call.args[0] for call in take.await_args_list} == {MAX_TAKEN}
 
 
 @pytest.mark.usefixtures("worker")

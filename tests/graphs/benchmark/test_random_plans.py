@@ -1,6 +1,13 @@
 """Plans to measure with."""
 
-from graphs.benchmark.random_plans import NUM_STEPS, SECONDS, TimedPlan, random_plans
+from graphs.benchmark.random_plans import (
+    NUM_STEPS,
+    SECONDS,
+    TimedPlan,
+    chained_plan,
+    random_plans,
+    seconds_by_text,
+)
 from graphs.plan import Plan, Step
 
 
@@ -21,3 +28,17 @@ def test_plans_have_the_sizes_and_times_that_are_measured() -> None:
     assert NUM_STEPS[0] <= min(sizes) < max(sizes) <= NUM_STEPS[1]
     assert all(SECONDS[0] <= seconds <= SECONDS[1] for timed in plans for seconds in timed.seconds.values())
     assert any(len(step.depends_on) > 1 for timed in plans for step in timed.plan.steps)
+
+
+def test_no_two_steps_have_the_same_text() -> None:
+    """Else simulated experts that serve all plans would not know how long to take."""
+    plans = random_plans(20)
+    times = seconds_by_text(plans)
+    assert len(times) == sum(len(timed.plan.steps) for timed in plans)
+    assert all(times[step.text] == timed.seconds[step.id] for timed in plans for step in timed.plan.steps)
+
+
+def test_in_a_chain_each_step_needs_the_one_before_it() -> None:
+    chain = chained_plan(4)
+    assert [step.depends_on for step in chain.plan.steps] == [(), (1,), (2,), (3,)]
+    assert chain.critical_path == 0

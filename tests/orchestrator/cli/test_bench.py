@@ -9,7 +9,6 @@ import pytest
 from experts.backbone import Backbone
 from experts.benchmark import sitting, sweep
 from experts.benchmark.memory_benchmark import Memory
-from graphs.benchmark import dispatch_benchmark, random_plans
 from orchestrator.settings import Settings
 from tests.experts.conftest import save_model
 from tests.experts.families import FAMILIES, byte_tokenizer, make_model
@@ -80,23 +79,6 @@ def test_a_sweep_is_drawn(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, t
     assert weights["one model each", 3] == 3 * weights["one model each", 1]
     assert weights["merged", 3] < weights["one model each", 3], "a rank of 16 is much for a tiny model"
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_plans_are_measured_against_their_critical_path(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random_plans, "NUM_STEPS", (2, 4))
-    monkeypatch.setattr(dispatch_benchmark, "SIZES", (2, 5))
-
-    code, output, errors = terminal.ccoe("bench", "graph", "--plans", "3", "--json")
-
-    assert code == 0, errors
-    document = json.loads(output)
-    assert document["num_plans"] == 3
-    assert 1 <= document["makespan"]["p50"] <= document["makespan"]["p95"] <= document["makespan"]["max"]
-    assert document["plain_makespan"]["p50"] >= 1
-    assert set(document["step_costs"]) == {"2", "5"}
-    assert all(cost["elapsed"] > 0 < cost["processor"] for cost in document["step_costs"].values())
-    assert "speculation" not in document
-    assert "StateGraph / critical path" in terminal.ccoe("bench", "graph", "--plans", "2")[1]
 
 
 def test_a_soak_tells_what_happened_and_what_memory_did(terminal: Terminal) -> None:
