@@ -19,9 +19,11 @@ TEXT_END = '","expert":"'
 MAX_JOINTS = 8
 JOINTS = ("and", "or", "by", "from", "to", "with", "of", "in", "for", "than", "plus", "minus", "times", "divided by")
 SIGNS = (".", "?", ",", ":")
-# a number is one chunk, with its sign: a part of it would be another number; so is a name with its number, `Comet 300`
+# a number is one chunk, with its sign and unit: a part of it would be another number; so is a name with its number,
+# `Comet 300`. What is longer than any word is cut: the grammar's work grows with the square of a chunk
 _CHUNK = re.compile(
-    r"[A-Z][a-z]+ \d+(?:[.,]\d+)*|\s+|\\(?:u[0-9a-fA-F]{4}|.)|(?:(?<![\w.,)\]-])-)?\d+(?:[.,]\d+)*|\w+|[^\w\s]"
+    r"[A-Z][a-z]+ \d+(?:[.,]\d+)*[A-Za-z]{0,64}|\s{1,64}|\\(?:u[0-9a-fA-F]{4}|.)"
+    r"|(?:(?<![\w.,)\]-])-)?\d{1,64}(?:[.,]\d{1,64})*[A-Za-z]{0,64}|\w{1,64}|[^\w\s]"
 )
 _TASK_REFERENCE = re.compile(r"#(?=\d)")
 

@@ -67,4 +67,5 @@ def _are_shares(scores: Mapping[str, float], experts: Collection[str]) -> bool:
 
 
 def _words(text: str) -> Sequence[str]:
-    return re.findall(r"\w+", text.casefold())
+    """A number is a word of its own where another script is written right behind it: `85` of `85로`."""
+    return re.findall(r"\d+(?=[^\W\da-z_])|\w+", text.casefold())

@@ -123,3 +123,16 @@ def test_a_text_is_copied_from_earlier_turns_too(text: str) -> None:
 )
 def test_no_text_runs_from_one_into_another(text: str) -> None:
     assert not accepts(step_grammar(TASK, 1, EARLIER), text + TEXT_END)
+
+
+def test_a_number_keeps_its_unit_but_not_a_word_of_another_script() -> None:
+    task = "How much is 10kg and 85로?"
+    assert accepts(step_grammar(task, 1), "10kg" + TEXT_END)
+    assert not accepts(step_grammar(task, 1), "10" + TEXT_END)
+    assert accepts(step_grammar(task, 1), "85" + TEXT_END)
+
+
+def test_a_text_without_any_space_can_be_copied() -> None:
+    """As one chunk its grammar would be too complex to be used."""
+    task = f"Decode {'x' * 3_000} and {'7' * 1_000}"
+    assert accepts(step_grammar(task, 1), task + TEXT_END)

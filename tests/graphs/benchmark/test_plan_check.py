@@ -59,3 +59,10 @@ def test_every_fault_is_found(changed: dict[str, Any], fault: str) -> None:
 @pytest.mark.parametrize("count", [0, 13])
 def test_a_plan_has_one_to_twelve_steps(count: int) -> None:
     assert plan_faults(json.dumps({"steps": [{}] * count}), TASK, EXPERTS) == [f"{count} steps"]
+
+
+def test_a_number_before_another_script_is_a_word_of_its_own() -> None:
+    task = "서울은 85로 나누세요. See 3D."
+    steps = {text: Step(id=1, text=text, expert="general").model_dump(mode="json") for text in ("85", "3")}
+    faults = {text: plan_faults(json.dumps({"steps": [step]}), task, EXPERTS) for text, step in steps.items()}
+    assert faults == {"85": [], "3": ["step 1: invents '3'"]}
