@@ -13,6 +13,8 @@ PIP := $(RUN) pip install --quiet --quiet --constraint constraints.txt
 STAMP := $(VENV)/installed
 # what `make check` runs as tests: sizes, names, exports
 STRUCTURE := tests/test_file_sizes.py tests/test_exports.py
+# two processes, each with one thread for products: small machines have two cores
+FAST_TESTS := OMP_NUM_THREADS=1 $(RUN) pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -50,13 +52,14 @@ check: venv  ## lint, format, strict types, layers, sizes, exports
 	$(RUN) pytest --quiet $(STRUCTURE)
 
 test: check  ## check, then the tests without the long runs
-	$(RUN) pytest -m "not slow"
+	$(FAST_TESTS)
 
 test-all: check  ## check, then every test, also on Debian's Redis and PostgreSQL
 	@(command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb) >/dev/null 2>&1 || \
 	  (apt-get update -qq && apt-get install -y -qq redis-server postgresql) >/dev/null 2>&1 || \
 	  echo "redis-server or postgresql is missing and cannot be installed: its tests are left out" >&2
-	$(RUN) pytest
+	$(FAST_TESTS)
+	$(RUN) pytest -m slow
 
 chaos: venv  ## kill workers and Valkey; one table of what was lost or done twice
 	@$(RUN) tests.orchestrator.chaos

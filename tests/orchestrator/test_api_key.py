@@ -33,6 +33,7 @@ def test_a_key_opens_with_its_own_secret_only() -> None:
         (f"ccoe_ann_{'0' * 63}", None),
         (f"ccoe_{'a' * 49}_{'0' * 64}", None),
     ],
+    ids=["issued", "empty", "another kind", "line end", "upper case", "no name", "too short", "long name"],
 )
 def test_a_secret_says_whose_it_is(secret: str, name: str | None) -> None:
     assert key_name_in(secret) == name
