@@ -49,12 +49,11 @@ def join(
     spoken = [index for index, one in enumerate(sentences) if one.said]
     for index, one in enumerate(sentences):
         said, step = one.said, one.step
-        if said.partition(" ")[0] in _OPENING_WORDS:
-            pass
-        elif said and style == "order" and len(spoken) > 1:
+        is_plain = bool(said) and said.partition(" ")[0] not in _OPENING_WORDS
+        if is_plain and style == "order" and len(spoken) > 1:
             word = rng.choice(_FIRST if index == 0 else _LAST if index == spoken[-1] else _NEXT)
             said, step = _behind(word, said, step) if index or rng.random() < 0.5 else (said, step)
-        elif said and style == "and" and index and index == spoken[1] and len(parts[0]) < _LONGEST_FIRST:
+        elif is_plain and style == "and" and index and index == spoken[1] and len(parts[0]) < _LONGEST_FIRST:
             said, step = _behind(rng.choice(_AND), said, step)
             parts[0] = parts[0].rstrip(".?")
             steps[index - 1] = steps[index - 1].rstrip(".?")
