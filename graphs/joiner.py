@@ -26,6 +26,7 @@ _LINKING_WORDS = (
     "answer result total sum difference product average number amount make give get there so therefore then have has "
     "be been will would at with for by from if as all both each first second together final equal describe type"
 )
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+")
 _PART_ENDS = re.compile(r"(?<=[.,;:!?])\s+|\s+(?=and\b)")
 _EMPTY_WORDS = frozenset(
     "a an the of to in on is are was were do does did what which how many much and or it that this".split(" ")
@@ -146,6 +147,9 @@ class Joiner:
         left_out = [result for result in self._sink_results(results) if not _quotes(generation.text, result)]
         if left_out:
             return f"the joiner left out {left_out[0]!r}"
+        sentences = _SENTENCE_ENDS.split(generation.text.strip().lower())
+        if repeated := [sentence for sentence in sentences if sentences.count(sentence) > 1]:
+            return f"the joiner says {repeated[0]!r} again and again"
         if foreign := self._foreign_words(generation.text, results):
             return f"the joiner speaks of {foreign[0]!r}, which is in no step"
         asked = {step.id: _content(filled_text(step, results)) for step in self.planned.plan.answering}

@@ -55,6 +55,12 @@ async def test_a_result_given_for_another_steps_question_is_not_let_through(sink
     assert answered.reason == "the joiner may say '288' of something else"
 
 
+async def test_a_joiner_that_repeats_itself_is_not_let_through(sink: EventList) -> None:
+    answered = await joiner(sink, "The result is 24. The result is 24. The result is 288.").join(RESULTS)
+    assert answered.source == "assembled"
+    assert answered.reason == "the joiner says 'the result is 24.' again and again"
+
+
 async def test_the_check_reads_each_step_and_not_each_pair_of_them(
     sink: EventList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
