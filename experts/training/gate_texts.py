@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from experts.gating.classifier import GENERAL
 from experts.training.datasets import SYNTHETIC
+from experts.training.own_text import own_text
 from experts.training.recipes import RECIPES
 from experts.training.row_maker import RowMaker, asked
 from experts.training.rows import TrainingRow, read_json_lines, read_rows
@@ -18,15 +19,6 @@ TextForm = Literal["text", "tables", "prompt", "asked", "databases"]
 """A row's own text; the tables before a question about them; the whole prompt of its set; as people would ask; the own
 text of a question that was collected to be asked of a database."""
 
-_FIXED_WORDS = {
-    "django": "Write one line of Python: ",
-    "nl2bash": "Write a bash command: ",
-    "cuad_clause_type": "\nClause: ",
-    "legalbench_overruling": "\nSentence: ",
-    "medquad_qtype": "\nPassage: ",
-}
-"""What stands before a row's own text, options included. A gate that learned these would know the sets, not the
-domains."""
 _GENERAL_SETS = ("plan_strategyqa", "plan_2wiki", "plan_break_high", "plan_break_low")
 DOMAINS = {recipe.name: tuple(recipe.sets) for recipe in RECIPES if recipe.sets and recipe.name != "planner"}
 """The experts that a gate knows, and their sets."""
@@ -116,7 +108,7 @@ def _forms(name: str, row: TrainingRow, expert: str, more: TextForm | None, rng:
 
 
 def _shaped(name: str, row: TrainingRow, form: TextForm, rng: random.Random) -> str:
-    task, tables, fixed = row.parts.task, _tables(row), _FIXED_WORDS.get(name, "")
+    task, tables = row.parts.task, _tables(row)
     match form:
         case "prompt":
             return _prompt(row)
@@ -125,8 +117,7 @@ def _shaped(name: str, row: TrainingRow, form: TextForm, rng: random.Random) -> 
         case "tables" if tables:
             return f"{tables}\n{task}"
         case _:
-            before, _, behind = task.partition(fixed) if fixed else ("", "", task)
-            return behind or before
+            return own_text(name, task)
 
 
 def _prompt(row: TrainingRow) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experts.prompt import PromptInput, PromptParts, PromptTurn
+from experts.training.own_text import own_text
 from experts.training.recipes import Recipe
 from experts.training.rows import Quote, TrainingRow, plan_segments, read_rows
 from experts.training.synthesis.errands import Errand, Errands
@@ -13,7 +14,7 @@ from experts.training.synthesis.notes import Notes, reading_parts
 from experts.training.synthesis.queries import draw_query
 from experts.training.synthesis.questions import Question, Questions
 from experts.training.synthesis.stories import story, tale
-from experts.training.synthesis.subjects import read_subjects
+from experts.training.synthesis.subjects import Subject, read_subjects
 from experts.training.synthesis.tasks import Calculate, ComposedTask, Piece, Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
 
@@ -43,7 +44,7 @@ _MEDICAL_REQUESTS = (
     "Say what this medical text describes: {x}",
 )
 _IN_COMPANY = frozenset(("cuad_clause_type", "medquad_qtype", "medquad", "conala", "nl2bash"))
-_REQUESTS = {"cuad_clause_type": ("\nClause: ", _LAW_REQUESTS), "medquad_qtype": ("\nPassage: ", _MEDICAL_REQUESTS)}
+_REQUESTS = {"cuad_clause_type": _LAW_REQUESTS, "medquad_qtype": _MEDICAL_REQUESTS}
 
 
 _TOPICS = (
@@ -54,6 +55,7 @@ _TOPICS = (
     ("nl2bash", "code", 60),
     ("medquad", "medical", 50),
 )
+_NUM_FACTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,9 @@ class RowMaker:
     ) -> "RowMaker":
         """Read what the composed tasks are about. Raises DatasetError."""
         rng = random.Random(seed)
-        world = World(Vocabulary.load(), _topics(data, rng), Notes.load("notes"), calculate)
-        errands = Errands(world, read_subjects(data))
+        subjects = read_subjects(data)
+        world = World(Vocabulary.load(), _topics(data, rng, subjects["general"]), Notes.load("notes"), calculate)
+        errands = Errands(world, subjects)
         return cls(data, world, errands, Questions.load("questions"), count_tokens, rng)
 
     def rows(self, recipe: Recipe) -> dict[str, list[TrainingRow]]:
@@ -172,31 +175,24 @@ def rows_within(
     return taken
 
 
-def _topics(data: Path, rng: random.Random) -> list[Topic]:
-    """Short questions of the other domains for composed tasks."""
+def _topics(data: Path, rng: random.Random, general: Sequence[Subject]) -> list[Topic]:
+    """Short questions of the other domains for composed tasks, and some that no domain expert is for."""
     topics: list[Topic] = []
     for name, expert, limit in _TOPICS:
         rows = [asked(name, row, rng) for row in read_rows(data / name / "train.jsonl")]
         short = [row for row in rows if len(row.parts.task) <= _LONGEST_TOPIC and "#" not in row.parts.task]
         chosen = rng.sample(short, min(limit, len(short)))
         topics += [Topic(row.parts.task, expert, row.response, Quote(name, row.id)) for row in chosen]
-    return topics + _general_topics(data, rng)
-
-
-def _general_topics(data: Path, rng: random.Random, limit: int = 60) -> list[Topic]:
-    """First questions of decomposed ones: facts of the world, which no domain expert is for."""
-    rows = read_rows(data / "plan_2wiki" / "train.jsonl")
-    texts = [(row.segments[1].removesuffix('","expert":"'), Quote("plan_2wiki", row.id)) for row in rows]
-    plain = [(text, quote) for text, quote in texts if "\\" not in text and "#" not in text]
-    return [Topic(text, "general", "", quote) for text, quote in rng.sample(plain, min(limit, len(plain)))]
+    facts = rng.sample(general, min(_NUM_FACTS, len(general)))
+    return topics + [Topic(fact.text, fact.expert, "", fact.quote) for fact in facts]
 
 
 def asked(name: str, row: TrainingRow, rng: random.Random) -> TrainingRow:
     """A classification row in everyday words; any other row as it is."""
     if name not in _REQUESTS:
         return row
-    mark, requests = _REQUESTS[name]
-    return replace(row, parts=PromptParts(rng.choice(requests).format(x=row.parts.task.partition(mark)[2])))
+    text = rng.choice(_REQUESTS[name]).format(x=own_text(name, row.parts.task))
+    return replace(row, parts=PromptParts(text))
 
 
 def _plan_row(errand: Errand, identifier: str) -> TrainingRow:

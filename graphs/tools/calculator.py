@@ -21,19 +21,7 @@ NUMBER_WORDS = {
     **{"twice": "2", "double": "2", "triple": "3", "thrice": "3", "percent": "100", "per cent": "100", "%": "100"},
     **{"average": "2", "mean": "2", "squared": "2", "third": "3", "quarter": "4", "fifth": "5", "tenth": "10"},
 }
-_OPTIONAL_WORDS = {
-    "one",
-    "percent",
-    "per cent",
-    "%",
-    "average",
-    "mean",
-    "squared",
-    "third",
-    "quarter",
-    "fifth",
-    "tenth",
-}
+_OPTIONAL_WORDS = frozenset("one percent % average mean squared third quarter fifth tenth".split()) | {"per cent"}
 _IN_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(NUMBER_WORDS) + r")(?![A-Za-z])", re.IGNORECASE)
 _THE_TWO = re.compile(r"\b(?:the|these|those) (?:two|three|four|five|six|seven|eight|nine|ten)\b", re.IGNORECASE)
 """Says which results are meant, and is no number to compute with."""

@@ -1,4 +1,7 @@
-"""Sentences put together to a task: one after another, with words of order, as one sentence, or as a list."""
+"""Sentences put together to a task: one after another, with words of order, as one sentence, or as a list.
+
+Composed tasks are joined in a plainer way of their own, which shipped experts were made with (`tasks.py`).
+"""
 
 import random
 from collections.abc import Sequence

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experts.training.own_text import own_text
 from experts.training.rows import Quote, read_rows
 
 MAX_CHARACTERS = 320
 _SETS = (
-    # kind | data set | expert | what stands before the row's own text
-    ("law", "cuad_clause_type", "law", "\nClause: "),
-    ("medical", "medquad_qtype", "medical", "\nPassage: "),
-    ("medical question", "medquad", "medical", ""),
-    ("code", "conala", "code", "Write Python code: "),
-    ("shell", "nl2bash", "code", "Write a bash command: "),
-    ("problem", "mawps", "math", ""),
-    ("problem", "svamp", "math", ""),
+    # kind | data set | expert
+    ("law", "cuad_clause_type", "law"),
+    ("medical", "medquad_qtype", "medical"),
+    ("medical question", "medquad", "medical"),
+    ("code", "conala", "code"),
+    ("shell", "nl2bash", "code"),
+    ("problem", "mawps", "math"),
+    ("problem", "svamp", "math"),
 )
 _TEXT_END = '","expert":"'
 
@@ -36,10 +37,10 @@ class Subject:
 def read_subjects(data: Path) -> Mapping[str, Sequence[Subject]]:
     """The train rows by kind; those that are long, or name a step, are passed over. Raises DatasetError."""
     subjects: dict[str, list[Subject]] = {}
-    for kind, name, expert, mark in _SETS:
+    for kind, name, expert in _SETS:
         for row in read_rows(data / name / "train.jsonl"):
-            text = row.parts.task.partition(mark)[2] if mark else row.parts.task
-            if text and len(text) <= MAX_CHARACTERS and "#" not in text:
+            text = own_text(name, row.parts.task)
+            if len(text) <= MAX_CHARACTERS and "#" not in text:
                 computed = (row.response, row.target) if kind == "problem" else ()
                 subject = Subject(text.strip(), kind, expert, Quote(name, row.id), *computed)
                 subjects.setdefault(kind, []).append(subject)
