@@ -30,6 +30,7 @@ from graphs.plan import Plan, Step
 from graphs.protocols import StepKey, StepMemo
 from graphs.state import Results
 from graphs.step_runner import Commit
+from graphs.tools.call_key import at, current_place
 
 
 class RunStep(Protocol):
@@ -71,7 +72,10 @@ class Dispatcher:
         sink: EventSink,
         *,
         memo: StepMemo | None = None,
+        run_id: str = "",
     ) -> None:
+        """Without the id of a run the steps belong to whatever part of one this is."""
+        self._place = (run_id,) if run_id else current_place()
         self._plan, self._steps, self._dependants = plan, {step.id: step for step in plan.steps}, plan.dependants
         self._run_step, self._sink, self._memo = run_step, sink, memo
         self._results: dict[int, StepResult] = {}
@@ -179,8 +183,10 @@ class Dispatcher:
         self._executions[step.id] = _Execution(key, task, wanted)
 
     async def _execute(self, step: Step, find: _Find) -> None:
+        place = (*self._place, f"r{step.round}.s{step.id}") if self._place else ()
         try:
-            result = await find()
+            with at(place):  # and what is started behind it is elsewhere
+                result = await find()
         except RunStopped as stopped:
             await self._stop(stopped)
             return

@@ -107,7 +107,8 @@ class Rounds:
         may_go_on = planned.source != "given" and planned.plan.num_rounds < self.limits.max_rounds
         joiner = self._joiner(planned)
         run_step = self.speculation.before(self._runner(planned).run, planned.plan)
-        async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo) as dispatcher:
+        run_id = self.saving.thread_id
+        async with Dispatcher(planned.plan, run_step, self.sink, memo=self.memo, run_id=run_id) as dispatcher:
 
             async def join(results: Results) -> Answered | None:
                 if may_go_on and not dispatcher.stopped and joiner.asks_for_another_round(results):

@@ -12,6 +12,7 @@ import httpx
 
 from graphs.errors import ToolError
 from graphs.protocols import ToolResult
+from graphs.tools.call_key import idempotency_key
 from graphs.tools.invocation import JsonTool, object_schema
 from graphs.tools.markup import html_lines
 
@@ -153,7 +154,7 @@ class HttpTool(JsonTool):
         """To the first of the checked addresses that answers: the name is not looked up again."""
         reason = "it has no address"
         # another encoding could unpack to any size
-        headers = {**host.headers, "Accept-Encoding": "identity"}
+        headers = {**_key_header(method), **host.headers, "Accept-Encoding": "identity"}
         for address in await self._addresses(host, url):
             request = request_to(address, client, method, url, headers=headers, json=body)
             try:
@@ -192,6 +193,12 @@ class HttpTool(JsonTool):
 
     def _refused(self, url: httpx.URL, reason: str) -> ToolError:
         return ToolError(self.name, f"{url}: {reason}", _REMEDY)
+
+
+def _key_header(method: str) -> Mapping[str, str]:
+    """A request that may change something has its idempotency key with it."""
+    key = None if method in _WITHOUT_BODY else idempotency_key()
+    return {"Idempotency-Key": key} if key else {}
 
 
 def _decoded(text: str) -> Any:

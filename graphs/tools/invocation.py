@@ -15,6 +15,7 @@ from referencing.exceptions import Unresolvable
 
 from graphs.errors import ToolError
 from graphs.protocols import Constraint, Tool, ToolResult
+from graphs.tools.call_key import calling
 
 MAX_RESULT_CHARS = 4_000
 MAX_DATA_CHARS = 100_000
@@ -32,8 +33,9 @@ async def invoke(tool: Tool, arguments: object) -> ToolResult:
         remedy = f"send a JSON object that fits {_as_json(tool.arguments)}"
         raise ToolError(tool.name, "; ".join(faults) or "the arguments are no JSON object", remedy)
     try:
-        async with asyncio.timeout(tool.max_seconds):
-            result = await tool.call(arguments)
+        with calling(tool.name, arguments):
+            async with asyncio.timeout(tool.max_seconds):
+                result = await tool.call(arguments)
     except TimeoutError as error:
         reason = f"no result within {tool.max_seconds:g} s"
         raise ToolError(tool.name, reason, "ask for less, or raise its max_seconds") from error

@@ -9,11 +9,12 @@ from typing import Any, Self
 import httpx2
 from mcp import Client, InputRequiredRoundsExceededError, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, RequestParamsMeta, TextContent
 from pydantic import ValidationError
 
 from graphs.errors import ToolError
 from graphs.protocols import ToolResult
+from graphs.tools.call_key import idempotency_key
 from graphs.tools.invocation import JsonTool
 
 Target = StdioServerParameters | AbstractAsyncContextManager[Any]
@@ -23,6 +24,8 @@ CONNECT_SECONDS = 30.0
 """A program may have much to load before it answers."""
 _CLOSE_SECONDS = 10.0
 """The client ends a program that does not end by itself; interrupted in that, it would wait for ever."""
+KEY_META = "ccoe/idempotency-key"
+"""Where a call carries its idempotency key."""
 MAX_TOOLS = 1_000
 MAX_DESCRIPTION_CHARS = 1_000
 _CALL_ERRORS = (MCPError, InputRequiredRoundsExceededError, ValidationError, RuntimeError, OSError)
@@ -91,9 +94,10 @@ class McpServer:
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Call one of its tools. Raises ToolError if it cannot be reached or says that the call failed."""
-        client = await self._connected()
+        client, key = await self._connected(), idempotency_key()
+        meta: RequestParamsMeta | None = {KEY_META: key} if key else None
         try:
-            result = await client.call_tool(tool, dict(arguments), read_timeout_seconds=self.max_seconds)
+            result = await client.call_tool(tool, dict(arguments), read_timeout_seconds=self.max_seconds, meta=meta)
         except _CALL_ERRORS as error:
             raise self._error(f"the call of {tool} failed: {_reason(error)}") from error
         text = _text_of(result)

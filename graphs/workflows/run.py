@@ -53,7 +53,7 @@ async def run_workflow(
         await sink.emit(answered)
         return answered
 
-    async with Dispatcher(planned.plan, runner.run, sink, memo=memo) as dispatcher:
+    async with Dispatcher(planned.plan, runner.run, sink, memo=memo, run_id=run_id) as dispatcher:
         saving = Saving(graphs or PlanGraphs(), run_id)
         found = await saving.invoke(planned.plan, dispatcher.result_of, join, {"results": {}, "answer": None})
     state = RoundsState(planned=(planned,), results=dispatcher.results, answer=found["answer"])

@@ -17,6 +17,7 @@ from graphs.policies import StepPolicy
 from graphs.protocols import PERSON, ExpertClient, Sampling, StepCache, StepKey, StepMemo, Tool
 from graphs.state import Results
 from graphs.step_runner import Commit, StepRunner
+from graphs.tools.call_key import at, current_place
 from graphs.workflows.definition import Workflow, WorkflowStep
 from graphs.workflows.nesting import PartMemo, PartSink
 from graphs.workflows.output import output_of
@@ -136,7 +137,8 @@ class WorkflowStepRunner:
         if result is None:
             started = time.perf_counter()
             inner = replace(around, sink=PartSink(around.sink, step.id, part))
-            result = await self._answered(step, definition, work, inner, iteration)
+            with at((*current_place(), f"[{iteration}]")):
+                result = await self._answered(step, definition, work, inner, iteration)
             result = result.model_copy(update={"seconds": time.perf_counter() - started})
             if around.memo and result.status == "success":
                 await around.memo.commit(key, result)

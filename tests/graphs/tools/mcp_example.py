@@ -43,6 +43,11 @@ def header(context: Context) -> str:
 
 
 @server.tool()
+def key(context: Context) -> str:
+    return str((context.request_context.meta or {}).get("ccoe/idempotency-key"))
+
+
+@server.tool()
 def secret() -> str:
     return os.environ.get("EXAMPLE_TOKEN", "there is none")
 

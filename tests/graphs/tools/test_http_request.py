@@ -1,6 +1,7 @@
 """Requests go to allowed hosts only, at the address that was checked."""
 
 import json
+import re
 from collections.abc import Generator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -8,6 +9,7 @@ from threading import Thread
 import pytest
 
 from graphs.errors import ToolError
+from graphs.tools.call_key import at
 from graphs.tools.http_request import AllowedHost, HttpTool, is_public
 from graphs.tools.invocation import invoke
 
@@ -21,6 +23,8 @@ class Handler(BaseHTTPRequestHandler):
         match self.path:
             case "/text":
                 self.answer(f"host {host}, key {self.headers.get('X-Key')}")
+            case "/key":
+                self.answer(f"key {self.headers.get('Idempotency-Key')}")
             case "/page":
                 self.answer("<body><p>Hello</p><script>x</script>", kind="text/html; charset=utf-8")
             case "/json":
@@ -42,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.answer(f"got {body['n']}")
+        self.answer(f"got {body['n']}, key {self.headers.get('Idempotency-Key')}")
 
     def answer(
         self, text: str, status: int = 200, kind: str = "text/plain", location: str = "", encoding: str = ""
@@ -102,9 +106,19 @@ async def test_pages_are_text_and_json_is_data(port: int) -> None:
 
 async def test_a_body_is_sent_as_json(port: int) -> None:
     arguments = {"url": f"http://shop.test:{port}/", "method": "POST", "body": {"n": 7}}
-    assert (await invoke(tool(port), arguments)).text == "got 7"
+    assert (await invoke(tool(port), arguments)).text == "got 7, key None"
     with pytest.raises(ToolError, match="GET has no body"):
         await invoke(tool(port), {**arguments, "method": "GET"})
+
+
+async def test_what_a_run_changes_carries_an_idempotency_key(port: int) -> None:
+    """Of a request that changes nothing there is nothing to do once."""
+    change = {"url": f"http://shop.test:{port}/", "method": "POST", "body": {"n": 7}}
+    with at(("run", "r1.s1")):
+        first, again = [(await invoke(tool(port), change)).text for _ in range(2)]
+        looked = await invoke(tool(port), {"url": f"http://shop.test:{port}/key"})
+    assert re.fullmatch("got 7, key [0-9a-f]{64}", first) and again == first
+    assert looked.text == "key None"
 
 
 async def test_redirects_are_checked_again(port: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from mcp import StdioServerParameters
 
 from graphs.errors import ToolError
+from graphs.tools.call_key import at
 from graphs.tools.invocation import invoke
 from graphs.tools.mcp_server import McpServer, McpTool, streamable_http
 from tests.orchestrator.conditions import until
@@ -85,6 +87,14 @@ async def test_a_program_gets_its_own_environment_only(monkeypatch: pytest.Monke
     monkeypatch.setenv("REDIS_URL", "redis://:password@host")
     async with example() as tools:
         assert (await tools["example.secret"].call({})).text == "hidden"
+
+
+async def test_a_call_of_a_run_carries_its_idempotency_key() -> None:
+    async with example() as tools:
+        with at(("run", "r1.s1")):
+            first, again = [(await invoke(tools["example.key"], {})).text for _ in range(2)]
+        assert re.fullmatch("[0-9a-f]{64}", first) and again == first
+        assert (await invoke(tools["example.key"], {})).text == "None"
 
 
 @pytest.mark.parametrize("dies_in_a_call", [False, True])

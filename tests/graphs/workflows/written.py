@@ -94,11 +94,14 @@ async def run(
     sink: EventList | None = None,
     memo: StepMemo | None = None,
     cache: StepCache | None = None,
+    run_id: str = "",
 ) -> RunOutcome:
     """One run."""
     client, sink = client or PromptedExperts(), sink or EventList()
     inputs, tools = inputs or {}, tools or {}
-    return await run_workflow(flow, inputs, client=client, tools=tools, sink=sink, memo=memo, cache=cache)
+    return await run_workflow(
+        flow, inputs, client=client, tools=tools, sink=sink, memo=memo, cache=cache, run_id=run_id
+    )
 
 
 def statuses(flow: Workflow, outcome: RunOutcome) -> dict[str, str]:
