@@ -1,5 +1,7 @@
 """`make chaos`: the whole crash matrix, with a given plan and without, and a chaos run, as one table.
 
+The matrix is gone through twice: the worker is killed, then Valkey.
+
 Exit code 1 if a promise was broken.
 """
 
@@ -17,17 +19,18 @@ from orchestrator.redis_connection import redis_connection
 from orchestrator.run import RunStatus
 from orchestrator.settings import read_settings
 from tests.orchestrator.chaos_run import Chaos, ChaosOutcome
-from tests.orchestrator.crash_matrix import Outcome, crash_matrix
+from tests.orchestrator.crash_matrix import Outcome, crash_matrix, valkey_matrix
 
 NUM_RUNS = 200
 
 
-def table_of(outcomes: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
-    """A row for each kind of command, one for all of them, one for the chaos run."""
+def table_of(outcomes: Sequence[Outcome], of_valkey: Sequence[Outcome], chaos: ChaosOutcome) -> Table:
+    """A row for each kind of command, one for all of them, one for Valkey, one for the chaos run."""
     table = Table("killed at", "kills", "lost", "committed twice", "done again", "no success", "not told", box=None)
     for command in dict.fromkeys(outcome.command for outcome in outcomes):
         _add_row(table, command, [outcome for outcome in outcomes if outcome.command == command])
     _add_row(table, "all commands", outcomes)
+    _add_row(table, "all commands, Valkey", of_valkey)
     kills = chaos.num_killed_workers + chaos.num_killed_valkeys
     num_failed = chaos.num_runs - chaos.statuses[RunStatus.SUCCESS]
     figures = (kills, chaos.lost, chaos.committed_twice, chaos.done_again, num_failed)
@@ -55,9 +58,11 @@ async def _main() -> bool:
         async with redis_connection(read_settings()) as redis:
             outcomes = await crash_matrix(redis, Path(folder))
             outcomes += await crash_matrix(redis, Path(folder), kind="planned")
+        of_valkey = await valkey_matrix(Path(folder))
+        of_valkey += await valkey_matrix(Path(folder), kind="planned")
         chaos = await Chaos(Path(folder), NUM_RUNS).run()
-    Console(width=120).print(table_of(outcomes, chaos))
-    return chaos.is_right and all(outcome.is_right for outcome in outcomes)
+    Console(width=120).print(table_of(outcomes, of_valkey, chaos))
+    return chaos.is_right and all(outcome.is_right for outcome in (*outcomes, *of_valkey))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Kills the worker before and after each Redis command of a run, and counts what was lost or done twice.
+"""Kills the worker, or Valkey, before and after each Redis command of a run; counts what was lost or done twice.
 
 A clean run is counted first. Then, for every command, a run of its own (in a tenant of its own) is begun by a process
-that kills itself with SIGKILL there; another worker finds what it left. What was really done is in a ledger, a file.
+that kills itself with SIGKILL there; another worker finds what it left. Or it kills its Valkey, starts another one as
+every service does, and goes on itself. What was really done is in a ledger, a file.
 """
 
 import asyncio
 import multiprocessing
+import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ from orchestrator.delivery_store import DeliveryStore
 from orchestrator.events import RunInterrupted, TraceEvent
 from orchestrator.expert_host import OpenExperts
 from orchestrator.keys import Keys
+from orchestrator.redis_connection import redis_connection
 from orchestrator.run import Scheduling
 from orchestrator.run_queue import RunQueue
 from orchestrator.run_store import RunStore
@@ -36,7 +39,7 @@ from orchestrator.webhook import WebhookEvent
 from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions, open_ledger_experts
 from tests.orchestrator.records import a_run, kept
-from tests.orchestrator.tripwire import Point, Tripwire
+from tests.orchestrator.tripwire import Point, Tripwire, committed_line
 
 PLAN = [
     {"id": 1, "text": "say 1", "expert": "math"},
@@ -97,9 +100,13 @@ def open_experts(ledger: Path, kind: Kind) -> OpenExperts:
     return open_ledger_experts(ledger, 0.01, steps if kind == "planned" else [])
 
 
-def victim(settings: Settings, ledger: Path, log: Path, point: Point, kind: Kind) -> None:
-    """The process that is killed, or finishes the run if the point is not reached."""
-    tripwire = Tripwire(point, log)
+def victim(settings: Settings, ledger: Path, log: Path, point: Point, kind: Kind, *, kills_valkey: bool) -> None:
+    """The process that is killed, or finishes the run if the point is not reached or only its Valkey is killed."""
+
+    def valkey() -> int:
+        return int((settings.data_dir / "valkey" / "valkey.pid").read_text())
+
+    tripwire = Tripwire(point, log, ledger, valkey if kills_valkey else os.getpid)
 
     async def execute_command(redis: Redis, *command: Any, **options: Any) -> Any:
         return await tripwire.execute_command(redis, *command, **options)
@@ -115,10 +122,12 @@ def victim(settings: Settings, ledger: Path, log: Path, point: Point, kind: Kind
 class Trial:
     """One run, its victim, and what is left of both."""
 
-    def __init__(self, redis: Redis, folder: Path, point: Point, kind: Kind) -> None:
+    def __init__(self, redis: Redis, folder: Path, point: Point, kind: Kind, data_dir: Path | None = None) -> None:
+        """With a data directory the Valkey in it is killed, else the worker."""
         name = f"{kind}-{point.number}-{point.side}"
         self._kind, self._texts = kind, _WAITING_TEXTS if kind == "waiting" else _TEXTS
-        self.settings = read_settings(tenant=name, speculate=True)
+        self._kills_valkey = data_dir is not None
+        self.settings = read_settings(tenant=name, speculate=True, **({"data_dir": data_dir} if data_dir else {}))
         self.ledger = folder / f"{name}.ledger"
         self._log = folder / f"{name}.log"
         self._point = point
@@ -137,10 +146,12 @@ class Trial:
         self._run = await kept(self._runs, a_run(TASK, webhook=WEBHOOK) if self._kind == "planned" else given)
         await self._queue.put(self._run, Scheduling())
         victims = (self.settings, self.ledger, self._log, self._point, self._kind)
-        process = context.Process(target=victim, args=victims)
+        process = context.Process(target=victim, args=victims, kwargs={"kills_valkey": self._kills_valkey})
         process.start()
-        await asyncio.to_thread(process.join)
-        self._was_killed = process.exitcode == -signal.SIGKILL
+        await asyncio.to_thread(process.join, _PATIENCE_SECONDS)
+        is_reached = 0 < self._point.number <= len(self.commands)
+        self._was_killed = is_reached if self._kills_valkey else process.exitcode == -signal.SIGKILL
+        process.kill()
         done = executions(self.ledger)
         self._committed = {line: done[line] for line in await self._lines_in_memo()}
 
@@ -165,7 +176,7 @@ class Trial:
             status=run.status,
             lost=sum(1 for k in self._texts if not done[self._line(k)] or k not in run.steps),
             committed_twice=sum(times - 1 for counted in (in_memo, finished, written) for times in counted.values()),
-            done_again=sum(done[line] - times for line, times in self._committed.items()),
+            done_again=sum(done[line] - times for line, times in self._committed.items()) + self._done_behind_commit(),
             told_twice=await self._told_twice(events),
             is_told=await self._is_told(),
         )
@@ -189,6 +200,13 @@ class Trial:
         traced = Counter(event.type for event in events if isinstance(event, AnswerWanted | RunInterrupted))
         delivered = Counter(delivery.event for delivery in await self._deliveries.latest(10))
         return sum(times - 1 for counted in (traced, delivered) for times in counted.values())
+
+    def _done_behind_commit(self) -> int:
+        """Steps that were done again after Redis had acknowledged their results."""
+        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
+        marks = {step: committed_line(step) for step in self._texts}
+        behind = {step: lines[lines.index(mark) :] for step, mark in marks.items() if mark in lines}
+        return sum(rest.count(self._line(step)) for step, rest in behind.items())
 
     async def _is_told(self) -> bool:
         told = [delivery.event for delivery in await self._deliveries.latest(10)]
@@ -214,16 +232,24 @@ class Trial:
         return f"{self._run.task}|{self._texts[step]}"
 
 
-async def crash_matrix(redis: Redis, folder: Path, every: int = 1, kind: Kind = "given") -> list[Outcome]:
-    """Every `every`-th point of the matrix, of a kind of run. The settings of the environment name the Redis."""
+def _points(commands: Sequence[str], every: int) -> list[Point]:
+    numbers = range(1, len(commands) + 1)
+    return [Point(number, side) for number in numbers for side in ("before", "after")][::every]
+
+
+def _forkserver() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
+    return context
+
+
+async def crash_matrix(redis: Redis, folder: Path, every: int = 1, kind: Kind = "given") -> list[Outcome]:
+    """Every `every`-th point of the matrix, of a kind of run. The settings of the environment name the Redis."""
+    context = _forkserver()
     for warm_up in ("before", "after"):  # the second one finds all scripts loaded
         clean = Trial(redis, folder, Point(0, warm_up), kind)
         await clean.kill(context)
-    numbers = range(1, len(clean.commands) + 1)
-    points = [Point(number, side) for number in numbers for side in ("before", "after")][::every]
-    trials = [Trial(redis, folder, point, kind) for point in points]
+    trials = [Trial(redis, folder, point, kind) for point in _points(clean.commands, every)]
     few = asyncio.Semaphore(_AT_ONCE)
 
     async def killed(trial: Trial) -> None:
@@ -238,3 +264,20 @@ async def crash_matrix(redis: Redis, folder: Path, every: int = 1, kind: Kind = 
             return await trial.outcome()
 
     return list(await asyncio.gather(*(rescued(trial) for trial in trials)))
+
+
+async def valkey_matrix(folder: Path, every: int = 1, kind: Kind = "given") -> list[Outcome]:
+    """The same with a Valkey of its own for each point, which is killed there instead of the worker."""
+    context, few = _forkserver(), asyncio.Semaphore(_AT_ONCE)
+
+    async def tried(point: Point) -> tuple[Trial, Outcome]:
+        data_dir = folder / f"valkey-{kind}-{point.number}-{point.side}"
+        settings = read_settings(data_dir=data_dir)
+        async with few, redis_connection(settings) as redis:
+            trial = Trial(redis, data_dir, point, kind, data_dir)
+            await trial.kill(context)
+            return trial, await trial.outcome()
+
+    clean, _ = await tried(Point(0, "before"))
+    found = await asyncio.gather(*(tried(point) for point in _points(clean.commands, every)))
+    return [outcome for _, outcome in found]

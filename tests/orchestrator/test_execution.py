@@ -24,7 +24,7 @@ from orchestrator.settings import Settings
 from orchestrator.step_memo import memo_field
 from orchestrator.trace_store import TraceStore
 from tests.orchestrator.conditions import until
-from tests.orchestrator.crash_matrix import Kind, crash_matrix
+from tests.orchestrator.crash_matrix import Kind, crash_matrix, valkey_matrix
 from tests.orchestrator.records import a_run, claimed, kept
 from tests.orchestrator.scripted_experts import A_STEP_THAT_WAITS, TWO_STEPS, open_scripted_experts
 from tests.orchestrator.test_service import ended
@@ -209,6 +209,16 @@ async def test_kill_9_at_any_command_of_a_run_loses_nothing_and_does_nothing_twi
     assert [outcome for outcome in outcomes if not outcome.is_right] == []
     # the last points are of looks and heartbeats, of which a quiet machine needs fewer
     assert sum(outcome.was_killed for outcome in outcomes) >= 0.5 * len(outcomes) > 5
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)  # each point has one of its own
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+async def test_kill_9_of_valkey_at_any_command_of_a_run_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, every: int
+) -> None:
+    outcomes = await valkey_matrix(tmp_path, every)
+    assert [outcome for outcome in outcomes if not outcome.is_right] == []
+    assert sum(outcome.was_killed for outcome in outcomes) >= 0.5 * len(outcomes) > 3
 
 
 async def test_a_run_that_spends_it_all_ends_with_what_is_done(service: Service) -> None:
