@@ -30,11 +30,17 @@ from tests.orchestrator.ledger_experts import executions, open_ledger_experts
 from tests.orchestrator.records import a_run, kept
 
 _NUM_WORKERS = 4
-_STEP_SECONDS = 1.5
-"""So that the runs last for many kills, however fast the machine is."""
-_WORKER_SECONDS = 3.0
-_VALKEY_SECONDS = 10.0
 _PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The seconds of a step, and from kill to kill."""
+
+    step: float = 1.5
+    """So that the runs last for many kills, however fast the machine is."""
+    worker: float = 3.0
+    valkey: float = 10.0
 
 
 @dataclass(slots=True)
@@ -60,22 +66,26 @@ class ChaosOutcome:
         )
 
 
-def serve(settings: Settings, ledger: Path) -> None:
+def serve(settings: Settings, ledger: Path, step_seconds: float) -> None:
     """The process of a worker, until it is killed."""
 
     async def work() -> None:
         while True:
             with suppress(RedisUnavailableError):  # killed while this one starts
-                async with Service.open(settings, open_ledger_experts(ledger, _STEP_SECONDS)):
+                async with Service.open(settings, open_ledger_experts(ledger, step_seconds)):
                     await asyncio.Event().wait()
 
     asyncio.run(work())
 
 
+PACE = Pace()
+
+
 class Chaos:
     """Kills by the clock; what it has killed it starts again."""
 
-    def __init__(self, folder: Path, num_runs: int) -> None:
+    def __init__(self, folder: Path, num_runs: int, pace: Pace = PACE) -> None:
+        self._pace = pace
         self._data_dir = folder / "chaos"
         self.ledger = folder / "chaos.ledger"
         self.outcome = ChaosOutcome(num_runs)
@@ -116,18 +126,18 @@ class Chaos:
             self._start_worker()
         last_valkey = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(_WORKER_SECONDS)  # the clock of the chaos
+            await asyncio.sleep(self._pace.worker)  # the clock of the chaos
             self._workers.pop(0).kill()
             self._start_worker()
             self.outcome.num_killed_workers += 1
-            if asyncio.get_running_loop().time() - last_valkey >= _VALKEY_SECONDS:
+            if asyncio.get_running_loop().time() - last_valkey >= self._pace.valkey:
                 os.kill(int((self._data_dir / "valkey" / "valkey.pid").read_text()), signal.SIGKILL)
                 await self._valkeys.enter_async_context(EmbeddedValkey(self._data_dir))
                 self.outcome.num_killed_valkeys += 1
                 last_valkey = asyncio.get_running_loop().time()
 
     def _start_worker(self) -> None:
-        worker = self._context.Process(target=serve, args=(self._settings, self.ledger))
+        worker = self._context.Process(target=serve, args=(self._settings, self.ledger, self._pace.step))
         worker.start()
         self._workers.append(worker)
 

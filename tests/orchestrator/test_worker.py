@@ -20,7 +20,7 @@ from orchestrator.run_store import RunStore
 from orchestrator.settings import Settings
 from orchestrator.trace_store import TraceStore
 from orchestrator.worker import MAX_TAKEN, Worker
-from tests.orchestrator.chaos_run import Chaos
+from tests.orchestrator.chaos_run import Chaos, Pace
 from tests.orchestrator.conditions import until
 from tests.orchestrator.ledger_experts import executions
 from tests.orchestrator.processes import line_with, process
@@ -232,6 +232,14 @@ async def test_two_workers_share_a_queue_and_do_every_run_once(
     assert len({run.worker for run in kept_runs}) == 2
     done = executions(ledger)
     assert (len(done), done.total()) == (60, 60)
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)  # it has one of its own
+async def test_a_little_chaos_leaves_all_runs_right(tmp_path: Path) -> None:
+    outcome = await Chaos(tmp_path, 40, Pace(step=0.5, worker=1.5, valkey=3.0)).run()
+    assert outcome.is_right, outcome
+    assert outcome.num_killed_workers > 1
+    assert outcome.num_killed_valkeys > 0
 
 
 @pytest.mark.slow
