@@ -1,6 +1,7 @@
 """Leases are renewed from a thread of its own: a blocked loop loses nothing, and nothing is taken back from others."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -28,12 +29,26 @@ async def idle_seconds(redis: Redis, lease: Lease) -> float:
     return float(pending["time_since_delivered"]) / 1000
 
 
+def wait(seconds: float) -> None:
+    """As for a disk."""
+    time.sleep(seconds)
+
+
+def compute(seconds: float) -> None:
+    """Python code that lets no other thread run of its own accord, as imports do."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@pytest.mark.parametrize("block", [wait, compute])
 async def test_a_blocked_loop_loses_no_lease(
-    settings: Settings, redis: Redis, other_queue: RunQueue, lease: Lease
+    settings: Settings, redis: Redis, other_queue: RunQueue, lease: Lease, block: Callable[[float], None]
 ) -> None:
+    """The loading of a model does both."""
     with Heartbeat(redis_url(settings), "w1") as heartbeat:
         heartbeat.hold(lease)
-        time.sleep(LEASE_SECONDS + 0.5)  # noqa: ASYNC251 the loop is blocked, as by the loading of a model
+        block(LEASE_SECONDS + 0.5)
         assert await other_queue.take(1, []) == []
         assert await idle_seconds(redis, lease) < LEASE_SECONDS / 2
 
