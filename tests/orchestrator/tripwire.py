@@ -69,7 +69,8 @@ class Tripwire:
             return await self._send(redis, *command, **options)
         if name == "take":  # counts if it brings a run
             reply = await self._send(redis, *command, **options)
-            if reply:
+            taken, _ = reply
+            if taken:
                 self._pass(name, "before")
                 self._trip("after")
             return reply
