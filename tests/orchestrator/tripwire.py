@@ -13,6 +13,7 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from orchestrator.agenda import ADD, CLAIM, REPLACE
+from orchestrator.batched_redis import BatchedRedis
 from orchestrator.claimed_run import GUARDED, INTERRUPT
 from orchestrator.delivery_store import NOTE
 from orchestrator.queue_scripts import DONE, PRUNE, PUT, TAKE, TOUCH
@@ -52,10 +53,10 @@ class Tripwire:
         self._log = log
         self._number = 0
         self.is_done = asyncio.Event()
-        self._send: Any = Redis.execute_command
+        self._send: Any = BatchedRedis.execute_command
 
     async def execute_command(self, redis: Redis, *command: Any, **options: Any) -> Any:
-        """Stands in for Redis.execute_command."""
+        """Stands in for BatchedRedis.execute_command."""
         name = name_of(command)
         if name is None:
             return await self._send(redis, *command, **options)
