@@ -1,6 +1,5 @@
 """Checkpoints of threads in Redis, as bytes: every operation on a thread is one script (checkpoint_scripts.py)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ from orchestrator.redis_connection import redis_errors
 SCHEMA = "1"
 """Of the data model; kept with every thread. A change of the model or of the state's classes raises it."""
 _SCAN_COUNT = 1000
-_MAX_CONCURRENT_COMMANDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,6 @@ class CheckpointStore:
         self._redis = redis
         self._keys = keys
         self._ttl_seconds = ttl_seconds
-        # graphs write beside their steps, as many at once as they like; each would take a connection of its own
-        self._slots = asyncio.Semaphore(_MAX_CONCURRENT_COMMANDS)
 
     async def put(
         self,
@@ -135,7 +131,7 @@ class CheckpointStore:
     async def _run(self, script: Script, thread_id: str, *arguments: str | int | bytes) -> Any:
         keys = [*self._keys.of_thread(thread_id), self._keys.run(thread_id)]
         command = (len(keys), *keys, SCHEMA, *arguments)
-        async with self._slots, redis_errors():
+        async with redis_errors():
             try:
                 try:
                     return await self._redis.execute_command("EVALSHA", script.sha, *command, **{NEVER_DECODE: []})

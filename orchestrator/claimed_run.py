@@ -186,10 +186,11 @@ class ClaimedRun:
             memo = cast(dict[str, str], await self._redis.hgetall(self._keys[MEMO - 1]))
         self.drafts = {field: kept for field, kept in memo.items() if field.startswith(DRAFT_FIELDS)}
 
-    async def append_step(self, finished: StepFinished) -> None:
-        """Keep a step's result in the record and in the trace."""
+    def hold_step(self, finished: StepFinished) -> None:
+        """A step's result for the record and the trace, in front of what is appended next."""
         result = finished.result
-        await self.append(finished, ("HSET", STEPS, str(result.id), result.model_dump_json()))
+        self._held.append(("HSET", STEPS, str(result.id), result.model_dump_json()))
+        self.hold([finished])
 
     async def append_question(self, wanted: AnswerWanted) -> None:
         """Open a question in the record and in the trace."""

@@ -31,7 +31,7 @@ _GROUP_SECONDS = 0.03
 class Recorder:
     """The EventSink of one claimed run. A write that fails is raised by the next `emit`, which stops the run.
 
-    Text and the starts of steps wait some milliseconds for what comes with them: it is one write.
+    Text, starts of steps and results that are committed wait some milliseconds for what comes with them: one write.
 
     What an earlier worker has written, a plan, a step's result or a question, counts and is not written again.
     """
@@ -73,11 +73,10 @@ class Recorder:
         async with self._in_order:
             await self._hold_tokens()
             await self._gap.close()
-            if isinstance(event, StepStarted):
-                self._claimed.hold([event])
+            await self._keep(event)
+            if isinstance(event, StepStarted) or (isinstance(event, StepFinished) and event.result.status == "success"):
                 self._flush_later()
             else:
-                await self._keep(event)
                 await self._claimed.write_held()
 
     async def close(self) -> None:
@@ -129,6 +128,8 @@ class Recorder:
 
     async def _keep(self, event: GraphEvent) -> None:
         match event:
+            case StepStarted():
+                self._claimed.hold([event])
             case StepPlanned() | Drafted():
                 await self._claimed.append_draft(draft_field(event), event)
             case SpeculationDropped():
@@ -144,7 +145,7 @@ class Recorder:
                 self._step_seconds[event.result.id] = event.result.seconds
                 self._count(event.result)
                 if event.result != self._claimed.run.steps.get(event.result.id):
-                    await self._claimed.append_step(event)
+                    self._claimed.hold_step(event)
             case AnswerWanted():
                 question = self._claimed.run.questions.get(event.step)
                 if question is None or event != question.wanted:

@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
+from orchestrator.batched_redis import BatchedRedis
 from orchestrator.embedded_valkey import EmbeddedValkey
 from orchestrator.errors import RedisUnavailableError
 from orchestrator.keys import Keys
@@ -78,7 +79,7 @@ async def _answered(url: str) -> AsyncGenerator[Redis]:
 
 
 def _client(url: str, num_retries: int) -> Redis:
-    return Redis.from_url(
+    return BatchedRedis.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
         decode_responses=True,

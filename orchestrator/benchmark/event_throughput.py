@@ -45,7 +45,8 @@ async def event_throughput(redis: Redis, tenant: str, num_tokens: int, num_resul
         raise RuntimeError(f"the trace has {num_chars} characters of {num_tokens}")
 
     run_id, recorder = await _claimed(runs, tenant)
-    results = [StepFinished(result=StepResult(id=k, status="success", result="48")) for k in range(1, num_results + 1)]
+    # failures: each is a write of its own, where a success waits for what comes with it
+    results = [StepFinished(result=StepResult(id=k, status="error", error="48")) for k in range(1, num_results + 1)]
     began = time.perf_counter()
     await asyncio.gather(*(recorder.emit(result) for result in results))
     result_seconds = time.perf_counter() - began

@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from graphs.events import AnswerWanted, StepFinished, StepPlanned
 from graphs.person import PersonAnswer
 from orchestrator.answer_store import AnswerStore
+from orchestrator.batched_redis import BatchedRedis
 from orchestrator.claimed_run import DRAFT_FIELDS
 from orchestrator.delivery_store import DeliveryStore
 from orchestrator.events import RunInterrupted, TraceEvent
@@ -115,7 +116,7 @@ def victim(settings: Settings, ledger: Path, log: Path, point: Point, kind: Kind
         async with Service.open(settings, open_experts(ledger, kind)):
             await tripwire.is_done.wait()
 
-    Redis.execute_command = execute_command  # type: ignore[method-assign]
+    BatchedRedis.execute_command = execute_command  # type: ignore[method-assign]
     asyncio.run(work())
 
 

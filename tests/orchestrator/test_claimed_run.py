@@ -41,10 +41,15 @@ async def writer(runs: RunStore) -> ClaimedRun:
 def writes(writer: ClaimedRun) -> list[object]:
     """One of each kind, not awaited yet."""
     run_id = writer.run.id
+
+    async def write_step() -> None:
+        writer.hold_step(StepFinished(result=RESULT))
+        await writer.write_held()
+
     return [
         writer.append(RunStarted(run_id=run_id, task="a task", worker="w1")),
         writer.append_plan(Planned(plan=Plan(steps=(Step(id=1, text="a", expert="x"),)))),
-        writer.append_step(StepFinished(result=RESULT)),
+        write_step(),
         writer.append_answer(Answered(answer="48", source="joiner")),
         writer.commit("1.1.0.0:ab", RESULT),
         writer.hand_back(counts=False),
@@ -59,7 +64,8 @@ async def contents(redis: Redis, runs: RunStore, run_id: str) -> list[object]:
 
 async def test_the_end_is_written_at_once(writer: ClaimedRun, runs: RunStore, redis: Redis) -> None:
     await writer.commit("1.1.0.0:ab", RESULT)
-    await writer.append_step(StepFinished(result=RESULT))
+    writer.hold_step(StepFinished(result=RESULT))
+    await writer.write_held()
     final = RunFinished(
         run_id=writer.run.id,
         status=RunStatus.ERROR,

@@ -200,7 +200,7 @@ async def test_a_record_that_cannot_be_read_ends_the_run(
 
 
 @pytest.mark.parametrize("kind", ["given", "planned"])
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_command_of_a_run_loses_nothing_and_does_nothing_twice(
     redis: Redis, tmp_path: Path, every: int, kind: Kind
 ) -> None:

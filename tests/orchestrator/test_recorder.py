@@ -54,6 +54,7 @@ async def test_the_last_tokens_come_without_another_event(recorder: Recorder, tr
 async def test_tokens_stand_before_what_follows_them(recorder: Recorder, traces: TraceStore, run: Run) -> None:
     await recorder.emit(StepToken(step=1, text="a"))
     await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+    await recorder.close()
     assert [entry.event.type for entry in await traces.read(run.id)] == ["step_token", "step_finished"]
 
 
@@ -63,7 +64,7 @@ async def test_the_start_of_a_step_is_written_with_what_follows(
     await recorder.emit(STARTED)
     assert await traces.read(run.id) == []
     await recorder.emit(StepToken(step=1, text="a"))
-    await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+    await recorder.emit(StepFinished(result=StepResult(id=1, status="error")))
     written = [entry.event.type for entry in await traces.read(run.id)]
     assert written == ["step_started", "step_token", "step_finished"]
 
@@ -79,18 +80,39 @@ async def test_the_start_of_a_step_that_takes_its_time_is_written_soon(
     await until(is_written, "the start is in the trace", seconds=2)
 
 
+async def test_a_result_is_written_with_what_follows_or_soon(
+    recorder: Recorder, runs: RunStore, traces: TraceStore, run: Run
+) -> None:
+    """It is in the memo already; what failed is not, and is written at once."""
+    succeeded = StepResult(id=1, status="success", result="48")
+    await recorder.emit(StepFinished(result=succeeded))
+    assert await traces.read(run.id) == []
+
+    async def is_written() -> bool:
+        return len(await traces.read(run.id)) == 1
+
+    await until(is_written, "the result is in the trace", seconds=2)
+    failed = StepResult(id=2, status="error", error="why")
+    await recorder.emit(StepFinished(result=failed))
+    assert (await runs.get(run.id)).steps == {1: succeeded, 2: failed}
+
+
 async def test_an_event_that_is_there_already_holds_nothing_back(runs: RunStore, traces: TraceStore, run: Run) -> None:
     known = StepFinished(result=StepResult(id=1, status="success"))
-    await Recorder(await claimed(runs, run)).emit(known)
+    first = Recorder(await claimed(runs, run))
+    await first.emit(known)
+    await first.close()
     recorder = Recorder(await claimed(runs, run, "w2"))
     await recorder.emit(STARTED)
     await recorder.emit(known)
+    await recorder.close()
     assert [entry.event.type for entry in await traces.read(run.id)] == ["step_finished", "step_started"]
 
 
 async def test_concurrent_steps_lose_nothing(recorder: Recorder, traces: TraceStore, run: Run) -> None:
     results = [StepResult(id=k, status="success") for k in range(1, 40)]
     await asyncio.gather(*(recorder.emit(StepFinished(result=result)) for result in results))
+    await recorder.close()
     results_kept = [entry.event.result for entry in await traces.read(run.id) if isinstance(entry.event, StepFinished)]
     assert sorted(result.id for result in results_kept) == [result.id for result in results]
 
@@ -110,8 +132,9 @@ async def test_record_usage_and_times_follow_the_events(recorder: Recorder, runs
 
 async def test_a_run_that_was_ended_elsewhere_is_stopped(recorder: Recorder, runs: RunStore, run: Run) -> None:
     await runs.cancel(run.id, "no longer needed")
+    await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
     with pytest.raises(RunEndedError):
-        await recorder.emit(StepFinished(result=StepResult(id=1, status="success")))
+        await recorder.close()
 
 
 async def test_tokens_too_stop_a_run_that_was_ended(recorder: Recorder, runs: RunStore, run: Run) -> None:
@@ -130,7 +153,7 @@ async def test_tokens_too_stop_a_run_that_was_ended(recorder: Recorder, runs: Ru
 async def test_a_late_writer_is_refused(recorder: Recorder, runs: RunStore, traces: TraceStore, run: Run) -> None:
     await recorder.begin()
     await claimed(runs, run, "w2")
-    for event in (Planned(plan=PLAN), StepFinished(result=StepResult(id=1, status="success")), ANSWERED):
+    for event in (Planned(plan=PLAN), StepFinished(result=StepResult(id=1, status="error")), ANSWERED):
         with pytest.raises(LeaseLostError, match="claim 1"):
             await recorder.emit(event)
     record = await runs.get(run.id)
@@ -147,12 +170,14 @@ async def test_what_an_earlier_worker_wrote_counts_and_is_not_written_again(
     ]
     for event in events:
         await recorder.emit(event)
+    await recorder.close()
     claim = await claimed(runs, run, "w2")
     assert claim.planned == events[0]
     second = Recorder(claim)
     await second.begin()
     for event in (*events, StepFinished(result=StepResult(id=2, status="success", num_prompt_tokens=1))):
         await second.emit(event)
+    await second.close()
     assert [entry.event.type for entry in await traces.read(run.id)] == [
         "planned",
         "step_finished",

@@ -39,7 +39,8 @@ async def test_plan_steps_and_answer_are_kept(runs: RunStore) -> None:
     results = {k: StepResult(id=k, status="success", result=str(k), token_ids=(k, 7)) for k in (11, 2, 1)}
     await writer.append_plan(Planned(plan=PLAN))
     for result in results.values():
-        await writer.append_step(StepFinished(result=result))
+        writer.hold_step(StepFinished(result=result))
+        await writer.write_held()
     await writer.append_answer(Answered(answer='It is "2"', source="joiner"))
     run = await runs.get(writer.run.id)
     assert (run.status, run.worker, run.plan, run.answer) == (RunStatus.RUNNING, "w1", PLAN, 'It is "2"')
@@ -121,7 +122,8 @@ async def test_cancel_is_a_record_and_final(runs: RunStore, redis: Redis) -> Non
     """It holds with no worker listening; the figures of the steps so far are in the record."""
     run = await kept(runs, a_run())
     writer = await claimed(runs, run)
-    await writer.append_step(StepFinished(result=StepResult(id=1, status="success", num_output_tokens=4, seconds=0.5)))
+    writer.hold_step(StepFinished(result=StepResult(id=1, status="success", num_output_tokens=4, seconds=0.5)))
+    await writer.write_held()
     cancelled = await runs.cancel(run.id, "no longer needed")
     assert cancelled.status is RunStatus.CANCELLED
     assert cancelled.error is not None and cancelled.error.message == "no longer needed"

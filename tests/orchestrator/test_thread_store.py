@@ -93,7 +93,8 @@ async def test_a_run_that_has_ended_is_a_turn_once(threads: ThreadStore, runs: R
     assert await threads.turns(thread.id, 10) == []  # it has not ended
     claim = await claimed(runs, run)
     plan = Plan(steps=(Step(id=1, text="What is 24 times 12?", expert="math"),))
-    await claim.append_step(StepFinished(result=StepResult(id=1, status="success", result="288")))
+    claim.hold_step(StepFinished(result=StepResult(id=1, status="success", result="288")))
+    await claim.write_held()
     await claim._write(("HSET", 1, "plan", plan.model_dump_json()))  # pyright: ignore[reportPrivateUsage]
     await claim.append_answer(Answered(answer="It is 288.", source="joiner"))
     await claim.finish(RunFinished(run_id=run.id, status=RunStatus.SUCCESS))

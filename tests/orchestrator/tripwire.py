@@ -13,6 +13,7 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from orchestrator.agenda import ADD, CLAIM, REPLACE
+from orchestrator.batched_redis import BatchedRedis
 from orchestrator.checkpoint_scripts import PUT as PUT_CHECKPOINT
 from orchestrator.checkpoint_scripts import PUT_WRITES
 from orchestrator.claimed_run import GUARDED, INTERRUPT
@@ -60,10 +61,10 @@ class Tripwire:
         self._pid = pid
         self._number = 0
         self.is_done = asyncio.Event()
-        self._send: Any = Redis.execute_command
+        self._send: Any = BatchedRedis.execute_command
 
     async def execute_command(self, redis: Redis, *command: Any, **options: Any) -> Any:
-        """Stands in for Redis.execute_command."""
+        """Stands in for BatchedRedis.execute_command."""
         name = name_of(command)
         if name is None:
             return await self._send(redis, *command, **options)
