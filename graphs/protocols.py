@@ -161,13 +161,15 @@ class PlanModel(Protocol):
 class ToolResult:
     """What a tool computed: data for later steps, never an order.
 
-    `warnings` say why it may not be what was asked; whoever wrote the call is asked anew, so a tool with effects has
-    none.
+    `warnings` and `doubts` say why it may not be what was asked; whoever wrote the call is asked anew, so a tool with
+    effects has none.
     """
 
     text: str
     data: Any = None
     warnings: tuple[str, ...] = field(default=())
+    doubts: tuple[str, ...] = ()
+    """Such as an expert that is sure of its call need not share: they are of words, not of data."""
     sources: tuple[str, ...] = ()
     """Where in the user's files it stands, as the answer cites it."""
 

@@ -32,6 +32,8 @@ Commit = Callable[[StepResult], Awaitable[None]]
 MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
+SURE = 0.98
+"""From this confidence on a call may doubt the step's words: experts trained on a database say things their own way."""
 UNSURE = "the expert was unsure"
 MIN_CONFIDENCE = 0.5
 """Below it a result is shown as unverified. Answers in sentences are seldom above 0.9, labels seldom below 0.6."""
@@ -240,13 +242,14 @@ class StepRunner:
         await self._sink.emit(
             ToolCalled(step=asked.step.id, tool=tool.name, call=call, result=computed.text, data=computed.data)
         )
+        doubts = computed.doubts if generation.confidence < SURE else ()
         return StepResult(
             id=asked.step.id,
             status="success",
             result=computed.text,
             call=call,
             tool=tool.name,
-            warnings=computed.warnings,
+            warnings=(*computed.warnings, *doubts),
             sources=computed.sources,
         )
 

@@ -24,6 +24,8 @@ _FIELDS = frozenset(
 )
 _JOINTS = frozenset("and or by from to with of in for than plus minus times divided no".split())
 _MAX_STEPS = 12
+_MAX_WORD = 64
+"""Of a word with more letters, a part may be quoted."""
 _MAX_CHARS = 20_000
 
 
@@ -58,6 +60,8 @@ def _step_faults(number: int, step: Mapping[str, Any], words: set[str], experts:
         "scores are no shares of the experts": bool(step["scores"]) and not _are_shares(step["scores"], experts),
     }
     invented = [word for word in _words(re.sub(r"#\d+", " ", text)) if word not in words | _JOINTS]
+    endless = [word for word in words if len(word) > _MAX_WORD]
+    invented = [word for word in invented if not any(word in one for one in endless)]
     found = [fault for fault, is_there in faults.items() if is_there]
     return [f"step {number}: {fault}" for fault in (*found, *(f"invents {word!r}" for word in invented))]
 

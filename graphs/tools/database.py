@@ -10,8 +10,9 @@ from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.types import Integer, Numeric
+from sqlalchemy.types import Integer, Numeric, String
 
 from graphs.errors import DatabaseError
 from graphs.tools.schema import (
@@ -22,6 +23,7 @@ from graphs.tools.schema import (
     Schema,
     Table,
     read_schema,
+    unique_query,
     values_of,
 )
 
@@ -174,16 +176,20 @@ class _PostgresReading:
         tables: list[Table] = []
         keys: list[ForeignKey] = []
         for name in names:
-            columns = (
-                Column(column["name"], quote(column["name"]), isinstance(column["type"], Integer | Numeric))
-                for column in inspector.get_columns(name)
-            )
-            tables.append(Table(name, quote(name), tuple(columns)))
+            columns = inspector.get_columns(name)
+            shown = (self._column(column, quote(name), quote(column["name"])) for column in columns)
+            tables.append(Table(name, quote(name), tuple(shown)))
             for key in inspector.get_foreign_keys(name):
                 if key["referred_table"] in names and len(key["constrained_columns"]) == 1:
                     target = (key["referred_table"], key["referred_columns"][0])
                     keys.append(ForeignKey(name, key["constrained_columns"][0], *target))
         return Schema(tuple(tables), tuple(keys))
+
+    def _column(self, column: ReflectedColumn, table: str, sql: str) -> Column:
+        is_numeric = isinstance(column["type"], Integer | Numeric)
+        is_text = isinstance(column["type"], String)
+        is_unique = is_text and bool(self._connection.exec_driver_sql(unique_query(table, sql)).scalar_one())
+        return Column(column["name"], sql, is_numeric, is_unique)
 
     def values(self, table: Table, column: Column) -> Iterable[str]:
         text = f"CAST({column.sql} AS text)"

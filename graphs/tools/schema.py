@@ -8,6 +8,7 @@ from dataclasses import dataclass
 MAX_VALUES = 5_000
 MAX_VALUE_CHARS = 200
 _NUMERIC_TYPE = re.compile(r"INT|REAL|NUM|DEC|FLOA|DOUB|BOOL", re.IGNORECASE)
+_REMARK = re.compile(r"note|comment|remark|description|text|body|mail|phone|url|path|date|time", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -18,6 +19,8 @@ class Column:
     name: str
     sql: str
     is_numeric: bool
+    is_unique: bool = False
+    """A text column, no text of which stands in it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,12 @@ class Table:
     name: str
     sql: str
     columns: tuple[Column, ...]
+
+    @property
+    def naming(self) -> str | None:
+        """The column that says what its things are called: the first with texts of which none is there twice."""
+        unique = (column.name for column in self.columns if column.is_unique)
+        return next((name for name in unique if not _REMARK.search(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,8 @@ def _read_table(connection: sqlite3.Connection, name: str) -> Table:
     for column, declared in rows:
         column_sql = _name_in_sql(connection, column)
         is_numeric = bool(_NUMERIC_TYPE.search(declared)) if declared else _holds_numbers(connection, sql, column_sql)
-        columns.append(Column(column, column_sql, is_numeric))
+        is_unique = not is_numeric and _is_unique(connection, sql, column_sql)
+        columns.append(Column(column, column_sql, is_numeric, is_unique))
     return Table(name, sql, tuple(columns))
 
 
@@ -142,6 +152,16 @@ def _holds_numbers(connection: sqlite3.Connection, table: str, column: str) -> b
     query = f"SELECT typeof({column}) FROM {table} WHERE {column} IS NOT NULL LIMIT 1"
     row = connection.execute(query).fetchone()
     return row is not None and row[0] in ("integer", "real")
+
+
+def unique_query(table: str, column: str) -> str:
+    """Whether the texts of a column's first rows all differ and none is missing, as a query."""
+    rows = f"(SELECT {column} AS value FROM {table} LIMIT {MAX_VALUES}) AS texts"
+    return f"SELECT COUNT(*) = COUNT(DISTINCT value) FROM {rows}"
+
+
+def _is_unique(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    return bool(connection.execute(unique_query(table, column)).fetchone()[0])
 
 
 def _name_in_sql(connection: sqlite3.Connection, name: str) -> str:

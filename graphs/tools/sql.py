@@ -15,6 +15,7 @@ from graphs.tools.arithmetic import format_number
 from graphs.tools.database import Database, Reading, Rows, SqliteDatabase, UnreadableError
 from graphs.tools.invocation import text_arguments
 from graphs.tools.schema import Link, Schema, find_links
+from graphs.tools.sql_cues import Cues
 from graphs.tools.sql_grammar import query_grammar, without_links
 
 MAX_CHARS = 4_000
@@ -103,7 +104,8 @@ class SqlTool:
     def _run(self, call: str, step: str) -> ToolResult:
         found = self._result(call)
         schema, links = self._read(lambda reading: _linked(reading, step))
-        return replace(found, warnings=(*found.warnings, *_not_used(call, step, schema, links)))
+        doubts = tuple(Cues.read(without_links(step, links), schema).doubts(call, schema))
+        return replace(found, warnings=(*found.warnings, *_not_used(call, step, schema, links)), doubts=doubts)
 
     def _result(self, query: str) -> ToolResult:
         columns, rows = self._query(query)

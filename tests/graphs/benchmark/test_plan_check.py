@@ -66,3 +66,9 @@ def test_a_number_before_another_script_is_a_word_of_its_own() -> None:
     steps = {text: Step(id=1, text=text, expert="general").model_dump(mode="json") for text in ("85", "3")}
     faults = {text: plan_faults(json.dumps({"steps": [step]}), task, EXPERTS) for text, step in steps.items()}
     assert faults == {"85": [], "3": ["step 1: invents '3'"]}
+
+
+def test_an_endless_word_may_be_quoted_in_part() -> None:
+    for length, faults in ((100, []), (60, [f"step 1: invents '{'x' * 9}'"])):
+        step = Step(id=1, text="x" * 9, expert="general").model_dump(mode="json")
+        assert plan_faults(json.dumps({"steps": [step]}), f"What is {'x' * length}?", EXPERTS) == faults

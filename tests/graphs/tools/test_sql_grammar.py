@@ -8,9 +8,11 @@ from graphs.tools.sql import SqlTool
 from tests.graphs.grammar_proof import accepts
 
 STEP = "How many books above 10 did Omar Haddad borrow? Only novel."
-PLAIN = "How many books above 10 are there?"
+PLAIN = "How many are there?"
 BOOK_LOANS = "books JOIN loans ON books.book_id = loans.book_id"
+MORE = "books.price > 10"
 JOIN = "FROM loans JOIN members ON loans.member_id = members.member_id"
+THREE = f"{JOIN} JOIN books ON loans.book_id = books.book_id"
 
 
 @pytest.mark.parametrize(
@@ -19,17 +21,17 @@ JOIN = "FROM loans JOIN members ON loans.member_id = members.member_id"
         (PLAIN, "SELECT COUNT(*) FROM books"),
         (PLAIN, "SELECT COUNT(DISTINCT genre) FROM books"),
         ("Which is the cheapest?", "SELECT title FROM books WHERE price = (SELECT MIN(price) FROM books)"),
-        (PLAIN, "SELECT MIN(title) FROM books"),
-        (PLAIN, 'SELECT "group" FROM "order" WHERE "unit price" > 10'),
-        (PLAIN, f"SELECT books.title FROM {BOOK_LOANS} ORDER BY books.price ASC LIMIT 1"),
-        (STEP, "SELECT AVG(price) FROM books WHERE genre = 'novel' AND price >= 10"),
-        (STEP, "SELECT AVG(price) FROM books WHERE price >= 10 AND genre = 'novel'"),
-        (STEP, "SELECT title, price FROM books WHERE price < 10 OR genre != 'novel' ORDER BY price DESC LIMIT 1"),
-        (STEP, f"SELECT COUNT(*) {JOIN} WHERE members.name = 'Omar Haddad'"),
-        (
-            STEP,
-            f"SELECT books.title {JOIN} JOIN books ON loans.book_id = books.book_id WHERE members.name = 'Omar Haddad'",
-        ),
+        ("What is the lowest price?", "SELECT MIN(price) FROM books"),
+        ("Which books have the lowest price?", "SELECT title FROM books ORDER BY price ASC LIMIT 1"),
+        ("Which 3 books have the lowest price?", "SELECT title FROM books ORDER BY price ASC LIMIT 3"),
+        ("What units are above 10?", 'SELECT "group" FROM "order" WHERE "unit price" > 10'),
+        ("What is cheapest?", f"SELECT books.title FROM {BOOK_LOANS} ORDER BY books.price ASC LIMIT 1"),
+        ("What is the average price of a novel?", "SELECT AVG(price) FROM books WHERE genre = 'novel'"),
+        ("Which books, each with its price?", "SELECT title, price FROM books"),
+        ("Which books are a novel or not above 10?", "SELECT title FROM books WHERE price <= 10 OR genre != 'novel'"),
+        ("Which books are a novel, from 10 on?", "SELECT title FROM books WHERE genre = 'novel' AND price >= 10"),
+        ("How many did Omar Haddad borrow?", f"SELECT COUNT(*) {JOIN} WHERE members.name = 'Omar Haddad'"),
+        (STEP, f"SELECT COUNT(*) {THREE} WHERE members.name = 'Omar Haddad' AND books.genre = 'novel' AND {MORE}"),
     ],
 )
 def test_a_query_over_the_schema_can_be_written(step: str, query: str, library: Path) -> None:

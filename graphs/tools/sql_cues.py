@@ -1,0 +1,205 @@
+"""What the English words of a step say of its query: how to compare, to sort, to compute, and what to show."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from graphs.tools.schema import Schema, Table
+
+SIGNS = ("=", ">", ">=", "<", "<=")
+_LOW = "less|fewer|lower|smaller|shorter|lighter|cheaper|slower|narrower|thinner|below|under"
+_HIGH = "more|higher|larger|greater|bigger|longer|taller|heavier|dearer|faster|wider|thicker|above|over"
+_SAID = (
+    # what denies a comparison comes first: it holds the words of the other one
+    (">=", rf"\b(?:no|not) (?:{_LOW})\b|\bat least\b|\bminimum of\b|\bor (?:more|higher|above|over)\b"),
+    ("<=", rf"\b(?:no|not) (?:{_HIGH})\b|\bat most\b|\bmaximum of\b|\bor (?:less|fewer|lower|below|under)\b"),
+    ("<=", r"\bup to\b|\bnot exceed\w*"),
+    ("<", rf"\b(?:{_LOW})\b"),
+    (">", rf"\b(?:{_HIGH})\b|\bexceed\w*|\bbeyond\b|\bin excess of\b|\bupwards of\b"),
+)
+_EITHER_WAY = re.compile(r"\b(?:before|after|since|until|between|(?!other|rather)\w+er than)\b")
+"""Of a comparison that may be meant either way: `older than 1990`, `older than 30`."""
+_LOWEST = re.compile(r"\b(?:lowest|smallest|fewest|least|minimum|minimal|shortest|lightest|cheapest|slowest)\b")
+_HIGHEST = re.compile(r"\b(?:highest|largest|biggest|most|greatest|maximum|maximal|longest|tallest|heaviest)\b")
+_MEAN = re.compile(r"\b(?:average|mean)\b")
+_SUM = re.compile(r"\b(?:total|sum|summed|overall|combined|together|altogether|add up)\b")
+_HOW_MANY = re.compile(r"\bhow (?:many|much)\b")
+_THINGS = r"which|who|list|return|show|name|find|give|get|see|looking for|would like|need|what are|select|print|display"
+_BETWEEN = r"me|us|the|all|every|each|any|those|these|of|\d+|·"
+_WHOSE = re.compile(r"(?:^|[,:] *)whose?\b|\bwhich ones?\b")
+_EITHER = re.compile(r"\b(?:or|either|any of)\b")
+_NEGATED = re.compile(r"\b(?:no|not|other|except|without|apart|differ\w*|excluding|but|never|neither)\b|n't\b")
+_NO_MENTION = frozenset("total sum average mean count number name title order type".split())
+_MARKS = 0xE000
+"""Characters for private use stand for columns that were found."""
+_ENDINGS = (("ies", "(?:y|ies)"), ("y", "(?:y|ies)"), ("ses", "s(?:es?)?"), ("ss", "ss(?:es)?"), ("s", "s?"))
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_COMPARISON = re.compile(r"(\S+) (>=|<=|!=|<>|=|>|<) -?\d")
+_TABLES = re.compile(r"\b(?:FROM|JOIN) (\"[^\"]+\"|\w+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """What a step's words rule out. Words in no list rule out nothing."""
+
+    signs: tuple[str, ...]
+    """Comparisons of a number."""
+    is_lowest: bool
+    is_highest: bool
+    function: str | None
+    """The only function that is asked for: AVG, or SUM, beside which things may be counted."""
+    is_number: bool
+    """How many: no text is asked for."""
+    is_either: bool
+    is_negated: bool
+    words: str
+    things: str
+    """A pattern of what tables are called."""
+
+    @classmethod
+    def read(cls, step: str, schema: Schema) -> Self:
+        """Of a step, with blanks in place of the values that it names."""
+        words = step.casefold()
+        rest, signs = words, set[str]()
+        for sign, pattern in _SAID:
+            rest, found = re.subn(pattern, " ", rest)
+            if found:
+                signs.add(sign)
+        lowest, highest = bool(_LOWEST.search(rest)), bool(_HIGHEST.search(rest))
+        is_number = bool(_HOW_MANY.search(words)) and not re.search(r"\b(?:which|who|whose|list)\b", words)
+        function = None if lowest or highest else _function(words, schema)
+        is_open = not signs or bool(_EITHER_WAY.search(rest))
+        allowed = tuple(sign for sign in SIGNS if is_open or sign in signs or sign == "=")
+        either, negated = bool(_EITHER.search(words)), bool(_NEGATED.search(words))
+        things = "|".join(_spoken(table.name) for table in schema.tables)
+        return cls(allowed, lowest, highest, function, is_number, either, negated, words, things)
+
+    @property
+    def equals(self) -> tuple[str, ...]:
+        """Comparisons of a text."""
+        return ("=", "!=") if self.is_negated else ("=",)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Of an order."""
+        return tuple("ASC" if one == "MIN" else "DESC" for one in self.extremes)
+
+    @property
+    def extremes(self) -> tuple[str, ...]:
+        """Functions of a column's ends."""
+        if not self.is_superlative:
+            return ("MAX", "MIN")
+        return ("MIN",) if self.is_lowest else ("MAX",)
+
+    def mentioned(self, table: Table) -> frozenset[str]:
+        """The columns whose names the step says; of two in one, as in `population density`, the second."""
+        words, said = self.words, dict[str, str]()
+        for i, column in enumerate(sorted(table.columns, key=lambda column: -len(column.name))):
+            said[mark := chr(_MARKS + i)] = column.name
+            words = re.sub(rf"(?<!\w){_spoken(column.name)}(?!\w)", mark, words)
+        return frozenset(said[mark] for mark in re.findall(r"([\ue000-\uf8ff])(?! [\ue000-\uf8ff])", words))
+
+    @property
+    def is_superlative(self) -> bool:
+        """Whether the first or the last is asked for."""
+        return self.is_lowest != self.is_highest
+
+    def num_said(self, tables: Iterable[Table]) -> int:
+        """How many names the step says: of the tables, and of columns that a query has to use."""
+        return sum(
+            bool(re.search(rf"\b{_spoken(table.name)}\b", self.words))
+            + sum(self.needs(table, column.name) for column in table.columns)
+            for table in tables
+        )
+
+    def needs(self, table: Table, column: str) -> bool:
+        """Whether a query has to use the column, because the step says its name, and nothing else by it."""
+        is_thing = re.fullmatch(self.things, _said(column))
+        return column in self.mentioned(table) and not is_thing and _said(column) not in _NO_MENTION
+
+    def end_of(self, table: Table) -> str | None:
+        """The column whose first or last value is asked for: `the lowest price`, `the largest number of rooms`."""
+        for column in sorted(table.columns, key=lambda column: -len(column.name)):
+            ends = rf"(?:{_LOWEST.pattern}|{_HIGHEST.pattern})\s+(?:(?:number|count|amount) of\s+)?"
+            if re.search(rf"{ends}{_spoken(column.name)}\b", self.words) and column.name in self.mentioned(table):
+                return column.name
+        return None
+
+    def asks_for(self, table: Table) -> bool:
+        """Whether the table's things are asked for by their names, not what is known of them."""
+        if table.naming is None:
+            return False
+        columns = "|".join(_spoken(column.name) for column in table.columns)
+        thing = rf"{_spoken(table.name)}\b(?!['’]|\s+(?:{columns})\b)"
+        asked = rf"\b(?:{_THINGS})(?:\s+(?:{_BETWEEN}))*\s+{thing}"
+        return bool(_WHOSE.search(self.words) or re.search(asked, self.words))
+
+    def doubts(self, query: str, schema: Schema) -> list[str]:
+        """What a query does that the step's words rule out, and the columns that they name and it leaves out."""
+        tables = _asked(query, schema)
+        texts = {column.name for table in tables for column in table.columns if not column.is_numeric}
+        texts -= {column.name for table in tables for column in table.columns if column.is_numeric}
+        found = list(self._wrong(query))
+        found += [f"{name} is no number" for name, _ in _COMPARISON.findall(query) if _bare(name) in texts]
+        written = {_bare(word) for word in re.findall(r'"[^"]+"|[\w.]+', query)}
+        for table in tables:
+            names = [column.name for column in table.columns]
+            found += [f"{one!r} was not used" for one in sorted(names) if self.needs(table, one) and one not in written]
+            if self.asks_for(table) and table.naming not in _selected(query):
+                found.append(f"{table.naming!r} is asked for")
+        if not self.num_said(tables):
+            found += [f"{table.name!r} was not used" for table in schema.tables if self.num_said([table])]
+        return found
+
+    def _wrong(self, query: str) -> Iterable[str]:
+        folded = query.upper()
+        wrong = [sign for _, sign in _COMPARISON.findall(query) if sign not in (*self.signs, "!=", "<>")]
+        wrong += [one for one in ("ASC", "DESC") if one not in self.directions and f" {one}" in folded]
+        wrong += [one for one in ("MIN", "MAX") if one not in self.extremes and f"{one}(" in folded]
+        wrong += ["OR"] if " OR " in folded and not self.is_either else []
+        yield from (f"{one} is not what the step says" for one in wrong)
+        if self.is_superlative and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):
+            yield f"{' or '.join(self.extremes)} is missing"
+        wanted = {None: (), "SUM": ("SUM(", "COUNT(")}.get(self.function, ("AVG(",))
+        if wanted and not any(one in folded for one in wanted):
+            yield f"{self.function} is missing"
+
+
+def _function(words: str, schema: Schema) -> str | None:
+    """The function that the words ask for, unless a column is called so."""
+    names = " ".join(_said(name) for name in schema.names)
+    for function, pattern in (("AVG", _MEAN), ("SUM", _SUM)):
+        found = pattern.search(words)
+        if found and found[0] not in names:
+            return function
+    return None
+
+
+def _asked(query: str, schema: Schema) -> list[Table]:
+    names = {_bare(name).casefold() for name in _TABLES.findall(query)}
+    return [table for table in schema.tables if table.name.casefold() in names]
+
+
+def _selected(query: str) -> set[str]:
+    """The columns that the query shows as they are."""
+    shown = re.match(r"SELECT (?:DISTINCT )?(.*?) FROM ", query, re.IGNORECASE)
+    return {_bare(name.strip()) for name in shown[1].split(",")} if shown else set()
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
+
+
+def _spoken(name: str) -> str:
+    """A pattern of a name as a sentence says it, of one or of many."""
+    said = re.escape(_said(name))
+    for ending, others in _ENDINGS:
+        if said.endswith(ending):
+            return said.removesuffix(ending) + others
+    return f"{said}(?:e?s)?"
+
+
+def _said(name: str) -> str:
+    """A name as a sentence says it."""
+    return _CAPITAL.sub(" ", name).replace("_", " ").casefold()
