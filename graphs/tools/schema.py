@@ -2,8 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, replace
 
 MAX_VALUES = 5_000
 MAX_VALUE_CHARS = 200
@@ -87,14 +87,19 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
 
 
 def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str) -> tuple[Link, ...]:
-    """The values of text columns that stand in the text as whole words, in any case."""
-    return tuple(
+    """The values of text columns that stand in the text as whole words, in any case.
+
+    `Colorado river` may be a value, and what a table `river` calls Colorado: both then stand in the same place.
+    """
+    found = [
         link
         for table in schema.tables
         for column in table.columns
         if not column.is_numeric
         for link in _column_links(table, column, values(table, column), text)
-    )
+    ]
+    places = {(link.start, link.end) for link in found}
+    return tuple(_with_thing(link, text, places) for link in found)
 
 
 def quoted(value: str) -> str:
@@ -107,6 +112,13 @@ def values_of(connection: sqlite3.Connection, table: Table, column: Column) -> I
     is_short_text = f"typeof({column.sql}) = 'text' AND length({column.sql}) <= {MAX_VALUE_CHARS}"
     rows = connection.execute(f"SELECT DISTINCT {column.sql} FROM {table.sql} WHERE {is_short_text} LIMIT {MAX_VALUES}")
     return (str(value) for (value,) in rows if str(value).strip())
+
+
+def _with_thing(link: Link, text: str, places: Set[tuple[int, int]]) -> Link:
+    """The link as far as its table's name right behind it, where another value stands there too."""
+    behind = re.match(rf" {re.escape(link.table)}\b", text[link.end :], re.IGNORECASE)
+    end = link.end + behind.end() if behind else link.end
+    return replace(link, end=end) if (link.start, end) in places else link
 
 
 def _column_links(table: Table, column: Column, values: Iterable[str], text: str) -> Iterable[Link]:

@@ -149,7 +149,9 @@ class Cues:
             if self.asks_for(table) and table.naming not in _selected(query):
                 found.append(f"{table.naming!r} is asked for")
         if not self.num_said(tables):
-            found += [f"{table.name!r} was not used" for table in schema.tables if self.num_said([table])]
+            columns = " ".join(_said(column.name) for table in tables for column in table.columns)
+            said = (table.name for table in schema.tables if self.num_said([table]))
+            found += [f"{name!r} was not used" for name in said if not re.search(rf"\b{_spoken(name)}\b", columns)]
         return found
 
     def _wrong(self, query: str) -> Iterable[str]:

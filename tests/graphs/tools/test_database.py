@@ -71,6 +71,7 @@ async def test_the_schema_is_read_with_keys_and_kinds(tool: SqlTool, cluster: st
     with open_database(cluster.format(role="reader"), "the test").reading(5.0) as reading:
         schema = reading.schema()
     assert [table.name for table in schema.tables] == ["bikes", "brands"]
+    assert schema.tables[0].naming == "model"
     kinds = {column.sql: column.is_numeric for column in schema.tables[0].columns}
     assert kinds['"group"'] is False and kinds["price"] is True
     assert schema.foreign_keys == (ForeignKey("bikes", "brand_id", "brands", "brand_id"),)

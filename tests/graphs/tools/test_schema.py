@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graphs.tools.schema import ForeignKey, find_links, quoted, read_schema, values_of
+from graphs.tools.schema import Column, ForeignKey, Schema, Table, find_links, quoted, read_schema, values_of
 
 
 @pytest.fixture
@@ -32,6 +32,10 @@ def test_names_that_need_it_are_quoted(connection: sqlite3.Connection) -> None:
         ('"unit price"', True),
         ("note", False),
     ]
+
+
+def test_what_things_are_called_is_the_first_text_that_none_shares(connection: sqlite3.Connection) -> None:
+    assert [table.naming for table in read_schema(connection).tables] == ["name", "title", None, "group"]
 
 
 def test_a_foreign_key_without_a_column_points_to_the_primary_key(connection: sqlite3.Connection) -> None:
@@ -60,3 +64,17 @@ def test_values_are_linked_as_whole_words(connection: sqlite3.Connection, text: 
 
 def test_a_quotation_mark_is_doubled() -> None:
     assert quoted("Sean O'Hara") == "'Sean O''Hara'"
+
+
+def test_a_value_with_its_tables_name_stands_where_the_longer_value_stands() -> None:
+    river = Table("river", "river", (Column("name", "name", is_numeric=False),))
+    place = Table("place", "place", (Column("lowest", "lowest", is_numeric=False),))
+    values = {"name": ["Colorado", "Ohio"], "lowest": ["Colorado River"]}
+    found = find_links(
+        lambda _, column: values[column.name], Schema((river, place), ()), "The Colorado River, Ohio river"
+    )
+    assert [(link.value, link.start, link.end) for link in found] == [
+        ("Colorado", 4, 18),
+        ("Ohio", 20, 24),
+        ("Colorado River", 4, 18),
+    ]

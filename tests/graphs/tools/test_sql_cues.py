@@ -128,3 +128,11 @@ def test_a_query_against_the_words_is_doubted(step: str, query: str, doubts: lis
 def test_one_thing_and_many_are_the_same_name(name: str, said: str) -> None:
     table = Table(name, name, (Column("title", "title", is_numeric=False, is_unique=True),))
     assert Cues.read(f"Which {said} is it?", Schema((table,), ())).asks_for(table)
+
+
+def test_a_column_with_a_tables_name_in_its_own_stands_for_the_table() -> None:
+    borders = Table("borders", "borders", (Column("hotel_name", "hotel_name", is_numeric=False),))
+    rooms = Table("rooms", "rooms", (Column("size", "size", is_numeric=True),))
+    cues = Cues.read("What hotels are near?", schema := Schema((HOTELS, borders, rooms), ()))
+    assert cues.doubts("SELECT hotel_name FROM borders", schema) == []
+    assert cues.doubts("SELECT size FROM rooms", schema) == ["'hotels' was not used"]

@@ -38,30 +38,58 @@ def test_a_query_over_the_schema_can_be_written(step: str, query: str, library: 
     assert accepts(SqlTool(library).constraint(step).value, query)
 
 
+NOVEL = "How many are a novel?"
+
+
 @pytest.mark.parametrize(
-    "query",
+    ("step", "query"),
     [
-        "SELECT name FROM books",
-        "SELECT * FROM books",
-        "SELECT title FROM nowhere",
-        "SELECT SUM(title) FROM books",
-        "SELECT title FROM books WHERE price > 11",
-        "SELECT title FROM books WHERE title = 'Dune'",
-        "SELECT title FROM books WHERE genre = 'Omar Haddad'",
-        "SELECT title FROM books WHERE genre = 'novel' OR 1 = 1",
-        "SELECT title FROM books; DROP TABLE books",
-        "SELECT members.name FROM members JOIN books ON members.member_id = books.book_id",
-        "SELECT COUNT(*) FROM books",
-        "SELECT title FROM books WHERE price > 10",
-        "SELECT title FROM books WHERE genre = 'novel' AND price = (SELECT MAX(price) FROM books)",
-        f"SELECT books.title FROM {BOOK_LOANS} WHERE books.price > 10",
-        "DELETE FROM books",
-        "select title from books",
-        "",
+        (PLAIN, "SELECT name FROM books"),
+        (PLAIN, "SELECT * FROM books"),
+        (PLAIN, "SELECT COUNT(*) FROM nowhere"),
+        (PLAIN, "SELECT SUM(title) FROM books"),
+        (PLAIN, "SELECT COUNT(*) FROM books; DROP TABLE books"),
+        (PLAIN, "SELECT COUNT(members.name) FROM members JOIN books ON members.member_id = books.book_id"),
+        ("How many are above 10?", "SELECT COUNT(*) FROM books WHERE price > 11"),
+        (NOVEL, "SELECT COUNT(*) FROM books WHERE title = 'Dune'"),
+        (NOVEL, "SELECT COUNT(*) FROM books WHERE genre = 'poetry'"),
+        (NOVEL, "SELECT COUNT(*) FROM books WHERE genre = 'novel' OR 1 = 1"),
+        (PLAIN, "DELETE FROM books"),
+        (PLAIN, "select count(*) from books"),
+        (PLAIN, ""),
     ],
 )
-def test_nothing_else_can_be_written(query: str, library: Path) -> None:
-    assert not accepts(SqlTool(library).constraint(STEP).value, query)
+def test_nothing_else_can_be_written(step: str, query: str, library: Path) -> None:
+    assert not accepts(SqlTool(library).constraint(step).value, query)
+
+
+@pytest.mark.parametrize(
+    ("step", "query"),
+    [
+        (NOVEL, "SELECT COUNT(*) FROM books"),
+        (NOVEL, "SELECT COUNT(*) FROM books WHERE genre != 'novel'"),
+        (NOVEL, "SELECT title FROM books WHERE genre = 'novel'"),
+        ("How many are a novel or above 10?", "SELECT COUNT(*) FROM books WHERE genre = 'novel'"),
+        ("How many are a novel above 10?", "SELECT COUNT(*) FROM books WHERE genre = 'novel' OR price > 10"),
+        ("How many are above 10?", "SELECT COUNT(*) FROM books WHERE price < 10"),
+        ("How many books are there?", "SELECT COUNT(*) FROM members"),
+        ("Which books have the lowest price?", "SELECT title FROM books ORDER BY price DESC LIMIT 1"),
+        ("Which books have the lowest price?", "SELECT title FROM books"),
+        ("Which books have the lowest price?", "SELECT price FROM books ORDER BY price ASC LIMIT 1"),
+        ("Which books, each with its price?", "SELECT title FROM books"),
+        ("Which books are there?", "SELECT COUNT(*) FROM books"),
+        ("What is the average price?", "SELECT price FROM books"),
+        ("What is the average price?", "SELECT MAX(price) FROM books"),
+        ("Dune or Emma, which price?", "SELECT price FROM books WHERE title = 'Dune'"),
+    ],
+)
+def test_a_query_goes_the_way_of_the_steps_words(step: str, query: str, library: Path) -> None:
+    assert not accepts(SqlTool(library).constraint(step).value, query)
+
+
+def test_two_values_of_one_column_may_be_one_or_the_other(library: Path) -> None:
+    query = "SELECT price FROM books WHERE title = 'Dune' OR title = 'Emma'"
+    assert accepts(SqlTool(library).constraint("What are the prices of Dune and Emma?").value, query)
 
 
 @pytest.mark.parametrize(
