@@ -2,7 +2,8 @@
 
     planner    probability of the expert's whole name with its closing quote, as shares: h(t)[j, i] of CCoE
     gate       what the step's text alone says; an expert that the gate does not know counts as `general` does
-    together   log planner + GATE_WEIGHT * log gate + RECOGNISED, as shares; the best below MIN_SHARE: `general`
+    together   log planner + GATE_WEIGHT * log gate + RECOGNISED, as shares; the best below MIN_SHARE: `general`, unless
+               a tool recognises the step
 
 `ccoe bench choice` fits GATE_WEIGHT and MIN_SHARE and measures the choice, on tasks of templates that no expert is
 trained on.
@@ -61,6 +62,8 @@ class ExpertChoice:
         weighed = with_gate(planner_scores, gate_scores, self.gate_weight)
         scores = shares({name: logprob + RECOGNISED[recognised[name]] for name, logprob in weighed.items()})
         expert = best(scores, self.min_share)
+        if expert == GENERAL and (known := [name for name, is_known in recognised.items() if is_known]):
+            expert = max(sorted(known), key=scores.__getitem__)  # what is in the data need not be made up
         nothing = f"names nothing that the tool of {expert} works on"
         warnings = (nothing,) if recognised[expert] is False else ()
         return Choice(expert, scores, planner_scores, gate_scores, warnings)

@@ -30,6 +30,7 @@ _EMPTY_WORDS = frozenset(
 )
 _CHUNK = re.compile(r"(?:(?:(?<![\w.,)\]-])[-+\u2212])?[$€£]?(?=\d))?\w+(?:[.,:/-]\d+\w*)*|\s+|[^\w\s]")
 """Words; a number is one, with its sign and currency, a date and a time too: a part of it would be another number."""
+_HOW_MANY = re.compile(r"\bhow many (\w{3,})", re.IGNORECASE)
 _BEGINNING = "[-+\u2212$€£\\w]"
 """Of an answer."""
 _ARGUMENTS = object_schema(
@@ -88,8 +89,14 @@ class SearchTool(JsonTool):
         return f"Passages:\n{_as_text(self._shown(step))}"
 
     def constraint(self, step: str) -> Constraint:
-        """A Lark grammar: whole words of one passage in their order, or that it was not found."""
-        texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in self._shown(step)]
+        """A Lark grammar: whole words of one passage in their order, or that it was not found.
+
+        Asked how many boats there are, it is a number of boats, where a passage has one.
+        """
+        shown = self._shown(step)
+        if counts := list(dict.fromkeys(count for one in shown for count in _counts(step, _in_line(one)))):
+            return Constraint("choice", [*counts, NOT_FOUND])
+        texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in shown]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
         words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
         options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
@@ -104,7 +111,10 @@ class SearchTool(JsonTool):
         return _found_at(call, [holding])
 
     def _shown(self, step: str) -> list[Found]:
-        return self._search(step, self._num_passages)
+        """The best passages, without those that have less than half of what the best one has of the step's words."""
+        found = self._search(step, self._num_passages)
+        shares = [len(_stems(step) & _stems(f"{one.name} {one.heading} {one.text}")) for one in found]
+        return [one for one, share in zip(found, shares, strict=True) if 2 * share >= max(shares)]
 
     def _search(self, query: str, k: int) -> list[Found]:
         """The best passages, as many as fit into a result."""
@@ -121,6 +131,15 @@ class SearchTool(JsonTool):
 def _stems(text: str) -> set[str]:
     """Beginnings of the words that a text is about."""
     return {word[:_STEM_CHARS] for word in re.findall(r"\w+", text.lower()) if word not in _EMPTY_WORDS}
+
+
+def _counts(step: str, passage: str) -> list[str]:
+    """The numbers of what the step asks how many there are."""
+    asked = _HOW_MANY.search(step)
+    if asked is None:
+        return []
+    thing = re.escape(asked[1][:_STEM_CHARS].lower())
+    return re.findall(rf"(?<![\w.,:-])(\d+(?:[.,]\d+)*) (?:\w+ )?(?={thing})", passage.lower())
 
 
 def _found_at(text: str, found: Sequence[Found]) -> ToolResult:

@@ -140,6 +140,20 @@ async def test_below_the_threshold_a_step_goes_to_general(likely: float, expert:
     assert choice.expert == expert
 
 
+class Knowing(Calculator):
+    """Recognises every text."""
+
+    def recognises(self, text: str) -> bool | None:
+        return True
+
+
+async def test_a_step_that_a_tool_recognises_does_not_go_to_general() -> None:
+    client = EvenClient(["general", "law", "math", "planner"], general=0.9, law=0.05, math=0.001)
+    choice = await ExpertChoice(client, {"calculator": Knowing()}).choose(PROMPT, TEXT)
+    assert max(choice.scores, key=choice.scores.__getitem__) == "general"
+    assert choice.expert == "math"
+
+
 async def test_scores_and_choice_are_in_the_plan_and_in_its_event(sink: EventList) -> None:
     client = EvenClient(["general", "law", "math", "planner"], law=0.5, math=0.4)
     planned = await Planner(client, gate=FixedGate(general=0.1, law=0.1, math=0.8)).plan(TEXT, sink)

@@ -76,7 +76,7 @@ async def test_what_did_not_fit_is_not_cited(tmp_path: Path) -> None:
 
 
 def test_an_expert_can_write_nothing_but_words_of_one_passage(index: PassageIndex) -> None:
-    grammar = SearchTool(index).constraint("Every how many km is the chain oiled?").value
+    grammar = SearchTool(index).constraint("What is said of the chain?").value
     for answer in ("200", "200 km", "Oil the chain", "Pump the tyres to 4 bar", NOT_FOUND):
         assert accepts(grammar, answer), answer
     for answer in ("20", "km 200", "Oil the tyres", "the chain is quiet. Oil", " 200", "200 ", ""):
@@ -96,6 +96,35 @@ def test_a_number_is_taken_with_its_sign_its_currency_and_all_of_its_parts(tmp_p
         assert accepts(grammar, answer), answer
     for answer in ("18 degrees", "5", "05-01", "2024", "30", "2", "2,400", "2,40"):
         assert not accepts(grammar, answer), answer
+
+
+@pytest.fixture
+def harbour(tmp_path: Path) -> SearchTool:
+    folder = tmp_path / "harbour"
+    folder.mkdir()
+    (folder / "regatta.md").write_text("# Regatta\n\nThis year 58 crews take part, each with 3 people aboard.")
+    (folder / "winter.md").write_text("# Winter\n\nThe shed takes 36 boats over the winter, at 7 degrees.")
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(folder))
+    return SearchTool(index)
+
+
+@pytest.mark.parametrize(
+    ("step", "counts"),
+    [
+        ("How many crews take part in the regatta?", ["58", NOT_FOUND]),
+        ("How many people are aboard at the regatta?", ["3", NOT_FOUND]),
+        ("How many boats does the shed take over the winter?", ["36", NOT_FOUND]),
+    ],
+)
+def test_how_many_is_answered_with_a_number_of_those(step: str, counts: list[str], harbour: SearchTool) -> None:
+    assert harbour.constraint(step).value == counts
+
+
+def test_a_passage_that_hardly_speaks_of_the_step_is_not_read(harbour: SearchTool) -> None:
+    assert "58 crews" not in harbour.context("How warm is the shed over the winter?")
+    assert harbour.constraint("How warm is the shed over the winter?").kind == "lark"
+    assert "36 boats" in harbour.context("What of the year, and the degrees?")
 
 
 async def test_an_answer_that_no_passage_has_is_an_error(index: PassageIndex) -> None:
