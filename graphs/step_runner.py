@@ -33,7 +33,7 @@ MAX_INLINE_CHARS = 60
 ATTEMPTS = (Sampling(0.5, seed=1), Sampling(0.8, seed=2), Sampling(1.0, seed=3), Sampling(1.0, seed=4))
 """How a call that its tool doubts is drawn anew."""
 SURE = 0.98
-"""From this confidence on a call may doubt the step's words: experts trained on a database say things their own way."""
+"""From this confidence on a free call may go against the step's words: whoever learnt a database asks in its ways."""
 UNSURE = "the expert was unsure"
 MIN_CONFIDENCE = 0.5
 """Below it a result is shown as unverified. Answers in sentences are seldom above 0.9, labels seldom below 0.6."""
@@ -155,10 +155,10 @@ class StepRunner:
         return found.model_copy(update={**usage, "warnings": (*found.warnings, *doubt), "confidence": confidence})
 
     async def _freely(self, asked: AskedStep, tool: Tool, sampling: Sampling) -> tuple[StepResult, Generation] | None:
-        """Ask without the grammar; nothing if that leaves a doubt."""
+        """Ask without the grammar; nothing if that leaves a doubt that an expert which is sure need not share."""
         generation = await self._generate(asked, sampling, None)
         try:
-            found = await self._from_tool(asked, tool, generation)
+            found = await self._from_tool(asked, tool, generation, is_sure=generation.confidence >= SURE)
         except ToolError:
             return None
         return None if found.warnings else (found, generation)
@@ -232,7 +232,9 @@ class StepRunner:
         asked.generations.append(generation)
         return generation
 
-    async def _from_tool(self, asked: AskedStep, tool: Tool, generation: Generation) -> StepResult:
+    async def _from_tool(
+        self, asked: AskedStep, tool: Tool, generation: Generation, *, is_sure: bool = False
+    ) -> StepResult:
         if not generation.is_whole:
             limit = asked.profile.max_tokens
             raise ToolError(tool.name, f"the call was cut off after {limit} tokens", "allow the expert more tokens")
@@ -242,14 +244,13 @@ class StepRunner:
         await self._sink.emit(
             ToolCalled(step=asked.step.id, tool=tool.name, call=call, result=computed.text, data=computed.data)
         )
-        doubts = computed.doubts if generation.confidence < SURE else ()
         return StepResult(
             id=asked.step.id,
             status="success",
             result=computed.text,
             call=call,
             tool=tool.name,
-            warnings=(*computed.warnings, *doubts),
+            warnings=(*computed.warnings, *(() if is_sure else computed.doubts)),
             sources=computed.sources,
         )
 

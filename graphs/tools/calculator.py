@@ -12,6 +12,7 @@ from graphs.plan import REFERENCE
 from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import Computed, compute, format_number
 from graphs.tools.invocation import text_arguments
+from graphs.tools.operation_cues import needed_operations
 from graphs.tools.quantities import Quantities, has_units
 
 MAX_LINES = 6
@@ -36,7 +37,7 @@ class Calculator:
     name = "calculator"
     description = "computes an arithmetic expression exactly, with units too"
     has_effects = False
-    version = "1"  # another one when a call that was computed before has another result or other warnings
+    version = "2"  # another one when a call that was computed before has another result or other warnings
     arguments = text_arguments("expression", "such as (2.7 * 20) + 3, lines that assign names, 3 km / 20 min in km/h")
     max_seconds = 30.0  # the units are loaded with the first that is asked for
 
@@ -64,7 +65,10 @@ class Calculator:
         return Constraint("lark", calculation_grammar(_allowed(step)))
 
     async def run(self, call: str, step: str) -> ToolResult:
-        """The value of the call, with a warning for each number left out or made up. Raises ToolError."""
+        """The value of the call, with a warning for each number left out or made up, and for another operation.
+
+        Raises ToolError.
+        """
         computed = self._computed(call)
         allowed = {Fraction(number) for number in _allowed(step)}
         unused = [number for number in _required(step) if Fraction(number) not in computed.literals]
@@ -75,7 +79,10 @@ class Calculator:
             warnings.append("the step asks how many, and this is no whole number")
         if not _in_digits(step) and not _in_words(step):
             warnings.append("the step names no numbers")
-        return ToolResult(format_number(computed.value), warnings=tuple(warnings))
+        needed = needed_operations(step)
+        is_missing = bool(needed) and not any(operation in call for operation in needed)
+        doubts = (f"the step asks for {' or '.join(needed)}",) if is_missing else ()
+        return ToolResult(format_number(computed.value), warnings=tuple(warnings), doubts=doubts)
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """The value of the expression. Raises ToolError."""

@@ -1,6 +1,7 @@
 """One step: what its expert reads, what its tool computes, and an honest result."""
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -15,7 +16,7 @@ from graphs.budget import Budget, Meter
 from graphs.events import StepFinished, StepResult, ToolCalled
 from graphs.plan import MAX_STEPS, Plan, Step
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
-from graphs.step_runner import StepRunner, filled_text
+from graphs.step_runner import SURE, StepRunner, filled_text
 from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
 from tests.graphs.scripted_client import EventList, ScriptedClient
@@ -225,9 +226,9 @@ async def test_a_call_in_doubt_counts_where_no_other_can_be_paid(sink: EventList
 class QueryingClient(WaveringClient):
     """Writes one query after another."""
 
-    def __init__(self, *queries: str) -> None:
+    def __init__(self, *queries: str, logprob: float = -0.1) -> None:
         super().__init__()
-        self.queries, self.is_free = list(queries), list[bool]()
+        self.queries, self.is_free, self.logprob = list(queries), list[bool](), logprob
 
     def profiles(self) -> Sequence[ExpertProfile]:
         return [ExpertProfile("sql", "1", "", "", tool="sql")]
@@ -242,7 +243,7 @@ class QueryingClient(WaveringClient):
         sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Generated]:
         self.is_free.append(constraint is None)
-        yield Generated(self.queries.pop(0), (1,), (-0.1,), "stop", 10, 1)
+        yield Generated(self.queries.pop(0), (1,), (self.logprob,), "stop", 10, 1)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +268,19 @@ async def test_a_query_counts_as_it_is_if_it_finds_something_and_leaves_no_doubt
     assert (found.status, found.call, found.result, found.warnings) == ("success", queries[-1], "tea", ())
     assert client.is_free == is_free
     assert (found.num_prompt_tokens, found.num_output_tokens) == (10 * len(is_free), len(is_free))
+
+
+@pytest.mark.parametrize(
+    ("logprob", "is_free"), [(math.log(SURE) - 0.01, [True, False]), (math.log(SURE) + 0.01, [True])]
+)
+async def test_whoever_is_sure_may_go_against_the_steps_words(
+    logprob: float, is_free: list[bool], sink: EventList, stock: Path
+) -> None:
+    queries = ["SELECT MAX(item) FROM stock", "SELECT item FROM stock ORDER BY price ASC LIMIT 1"]
+    plan, client = make_plan(("Which item has the lowest price?", "sql")), QueryingClient(*queries, logprob=logprob)
+    found = await StepRunner(TASK, plan, client, {"sql": SqlTool(stock)}, sink).run(plan.steps[0], {})
+    assert (found.call, client.is_free) == (queries[len(is_free) - 1], is_free)
+    assert found.warnings == ()
 
 
 async def test_calls_that_are_few_are_not_spent_on_a_try_without_the_grammar(sink: EventList, stock: Path) -> None:
