@@ -4,7 +4,7 @@ A fault is a reason to draft the plan again, and a warning in the answer if no d
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from graphs.grammar import JOINTS, quotable
@@ -12,6 +12,7 @@ from graphs.numbers import count_numbers, written_numbers
 from graphs.plan import REFERENCE, Step
 
 MIN_SCORE = 0.6
+CALCULATOR = "calculator"
 _WORD = re.compile(r"\w+")
 _NAME_INSIDE = re.compile(r"(?<=[a-z,] )(?!And\b)[A-Z]\w+")
 _REQUEST = re.compile(
@@ -23,6 +24,11 @@ _REQUEST = re.compile(
 """A question mark, or a sentence that begins with an order, or asks about what follows its colon."""
 _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
 _LINKING = frozenset({"those", "these", "that", "also", "then", "next", "second", "finally", "moreover", "besides"})
+_ALONE = re.compile(
+    r"\b(?:root|squared?|cubed?|factorial|half|halve|double|twice|triple|third|quarter|fifth|tenth|dozen|percent|"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b|%"
+)
+"""What is done to one number, or is another one."""
 _JOINT_WORDS = frozenset(word.lower() for joint in JOINTS for word in _WORD.findall(joint))
 
 
@@ -76,6 +82,22 @@ def _behind(text: str, earlier: Sequence[str]) -> str:
     """The text without what it begins with, up to a colon, of an earlier one."""
     head, _, rest = text.partition(": ")
     return rest if rest and any(head in one for one in earlier) else text
+
+
+def linked(steps: Sequence[Step], tools: Mapping[str, str]) -> tuple[Step, ...]:
+    """Calculations with one number take the result before them as the other: `How much is that in 12 months?`
+
+    If nobody else takes it, and it is looked up. `tools` are the experts' own.
+    """
+    used = {k for step in steps for k in step.references}
+    found = list(steps[:1])
+    for before, step in pairwise(steps):
+        is_alone = len(written_numbers(step.text)) == 1 and not step.references and not _ALONE.search(step.text.lower())
+        is_open = before.id not in used and before.expert in tools and not written_numbers(before.text)
+        if is_alone and is_open and tools.get(step.expert) == CALCULATOR:
+            step = Step.model_validate({**dict(step), "text": f"#{before.id}: {step.text}", "depends_on": ()})
+        found.append(step)
+    return tuple(found)
 
 
 def _in_words(text: str) -> str:

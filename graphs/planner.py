@@ -14,7 +14,7 @@ from graphs.expert_choice import ExpertChoice
 from graphs.generation import Question, ask
 from graphs.grammar import CLOSING, OPENING, TEXT_END, json_body, next_step, quotable, step_grammar
 from graphs.plan import MAX_STEPS, REFERENCE, Plan, Step
-from graphs.plan_review import faults, without_repeats
+from graphs.plan_review import faults, linked, without_repeats
 from graphs.protocols import GENERAL, GREEDY, PLANNER, Constraint, ExpertClient, Gate, PlanMemo, Sampling, Tool
 from graphs.replanning import continued, finished_steps
 from graphs.state import Results
@@ -76,12 +76,17 @@ class Planner:
             if not drafts[-1].warnings or not self._has_planner:
                 break
         best = min(drafts, key=lambda draft: len(draft.warnings))
+        tools = {profile.name: profile.tool for profile in self._client.profiles() if profile.tool}
+        steps = linked(best.steps, tools)
+        added = [
+            f"step {one.id} takes the result of step {one.references[0]}" for one in steps if one not in best.steps
+        ]
         return Planned(
-            plan=Plan(steps=tuple(best.steps)),
+            plan=Plan(steps=steps),
             num_prompt_tokens=sum(draft.num_prompt_tokens for draft in drafts),
             num_output_tokens=sum(draft.num_output_tokens for draft in drafts),
             seconds=time.perf_counter() - started,
-            warnings=tuple(best.warnings),
+            warnings=(*best.warnings, *added),
             num_drafts=len(drafts),
         )
 

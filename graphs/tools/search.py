@@ -80,8 +80,7 @@ class SearchTool(JsonTool):
             found = self._index.search(text, 1) if wanted and self._index.path.exists() else []
         except sqlite3.Error:
             return False
-        known = [_stems(f"{one.name} {one.heading} {one.text}") for one in found]
-        share = max((len(wanted & stems) / len(wanted) for stems in known), default=0.0)
+        share = max((len(wanted & _stems_of(one)) / len(wanted) for one in found), default=0.0)
         return True if share >= _MOSTLY and len(wanted) >= _MIN_STEMS else None if share > 0 else False
 
     def context(self, step: str) -> str:
@@ -91,15 +90,17 @@ class SearchTool(JsonTool):
     def constraint(self, step: str) -> Constraint:
         """A Lark grammar: whole words of one passage in their order, or that it was not found.
 
-        Asked how many boats there are, it is a number of boats, where a passage has one.
+        Asked how many boats there are, it is a number of boats, where a passage has one. One that has all of the step's
+        words has its answer.
         """
-        shown = self._shown(step)
+        shown, wanted = self._shown(step), _stems(step)
+        missing = [] if any(wanted <= _stems_of(one) for one in shown) else [NOT_FOUND]
         if counts := list(dict.fromkeys(count for one in shown for count in _counts(step, _in_line(one)))):
-            return Constraint("choice", [*counts, NOT_FOUND])
+            return Constraint("choice", [*counts, *missing])
         texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in shown]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
         words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
-        options = " | ".join([f'"{NOT_FOUND}"', *(f"A{k}" for k in range(len(texts)))])
+        options = " | ".join([*(f'"{one}"' for one in missing), *(f"A{k}" for k in range(len(texts)))])
         return Constraint("lark", "\n".join([f"start: {options}", *words, *spans]))
 
     async def run(self, call: str, step: str) -> ToolResult:
@@ -113,7 +114,7 @@ class SearchTool(JsonTool):
     def _shown(self, step: str) -> list[Found]:
         """The best passages, without those that have less than half of what the best one has of the step's words."""
         found = self._search(step, self._num_passages)
-        shares = [len(_stems(step) & _stems(f"{one.name} {one.heading} {one.text}")) for one in found]
+        shares = [len(_stems(step) & _stems_of(one)) for one in found]
         return [one for one, share in zip(found, shares, strict=True) if 2 * share >= max(shares)]
 
     def _search(self, query: str, k: int) -> list[Found]:
@@ -130,7 +131,12 @@ class SearchTool(JsonTool):
 
 def _stems(text: str) -> set[str]:
     """Beginnings of the words that a text is about."""
-    return {word[:_STEM_CHARS] for word in re.findall(r"\w+", text.lower()) if word not in _EMPTY_WORDS}
+    words = (word for word in re.findall(r"\w+", text.lower()) if word not in _EMPTY_WORDS)
+    return {word.removesuffix("s")[:_STEM_CHARS] for word in words}
+
+
+def _stems_of(passage: Found) -> set[str]:
+    return _stems(f"{passage.name} {passage.heading} {passage.text}")
 
 
 def _counts(step: str, passage: str) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from graphs.plan import Step
-from graphs.plan_review import faults, without_repeats
+from graphs.plan_review import faults, linked, without_repeats
 
 
 def steps(*texts: str) -> list[Step]:
@@ -88,3 +88,22 @@ def test_a_question_about_what_follows_its_colon_is_a_request_of_its_own() -> No
     (whole,) = steps(task)
     assert faults(task, [whole]) == ["the task asks 2 things, the plan has 1"]
     assert faults(task, steps("Which clause is this: The buyer pays.", "How many are 3 boats?")) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "second"),
+    [
+        (("What wage has Ana Ruiz?", "How much is that in 12 months?"), "#1: How much is that in 12 months?"),
+        (("What wage has Ana Ruiz?", "How much is #1 in 12 months?"), "How much is #1 in 12 months?"),
+        (("What wage has Ana Ruiz?", "What is 12 plus 13?"), "What is 12 plus 13?"),
+        (("What wage has Ana Ruiz?", "What is the square root of 144?"), "What is the square root of 144?"),
+        (("Who earns over 9?", "How much is that in 12 months?"), "How much is that in 12 months?"),
+        (("What wage has Ana Ruiz?", "How much is that in 12 months?", "Halve #1"), "How much is that in 12 months?"),
+    ],
+)
+def test_a_calculation_with_one_number_takes_the_result_that_nobody_takes(texts: tuple[str, ...], second: str) -> None:
+    plan = [step.model_copy(update={"expert": "math" if step.id > 1 else "sql"}) for step in steps(*texts)]
+    made = linked(plan, {"math": "calculator", "sql": "sql"})
+    assert made[1].text == second
+    assert made[1].depends_on == made[1].references
+    assert linked(plan, {"math": "calculator"}) == tuple(plan), "what is not looked up may be anything"
