@@ -12,6 +12,7 @@ GraphError
 │   └── StepRequired     a step whose policy is to fail the run has failed
 └── StepFailed           a step has no result; the steps that do not need it go on
     ├── GenerationError  an expert could not answer
+    │   └── GrammarStopped   its grammar cannot be followed
     ├── RenderError      a workflow's template could not be filled in
     └── ToolError        a tool could not compute what the expert wrote
 """
@@ -123,6 +124,10 @@ class GenerationError(StepFailed):
     def __init__(self, expert: str, reason: str) -> None:
         super().__init__(f"expert {expert!r}: {reason}")
         self.expert = expert
+
+
+class GrammarStopped(GenerationError):
+    """An expert's grammar cannot be compiled, or became too complex for what it wrote."""
 
 
 class RenderError(StepFailed):

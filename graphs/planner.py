@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from graphs.draft import Beginning, Draft
-from graphs.errors import GenerationError
+from graphs.errors import GenerationError, GrammarStopped
 from graphs.events import EventSink, Planned
 from graphs.expert_choice import ExpertChoice
 from graphs.generation import Question, ask
@@ -132,9 +132,12 @@ class Planner:
             draft.warnings.append(f"the plan reached its {self._max_tokens} tokens and may be unfinished")
             return None
         constraint = Constraint("lark", step_grammar(draft.task, step, said(self._turns)))
-        generation = await ask(
-            self._client, Question(PLANNER, draft.prompt, max_tokens, constraint, draft.sampling), draft.show
-        )
+        question = Question(PLANNER, draft.prompt, max_tokens, constraint, draft.sampling)
+        try:
+            generation = await ask(self._client, question, draft.show)
+        except GrammarStopped:
+            draft.warnings.append(f"step {step} became too long to be checked; the plan may be unfinished")
+            return None
         draft.count(generation)
         if not generation.is_whole:
             draft.warnings.append(f"step {step} was cut off and is left out; the plan may be unfinished")

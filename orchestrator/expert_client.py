@@ -9,10 +9,10 @@ from experts.config import BackboneConfig, EngineConfig
 from experts.engine.async_engine import AsyncEngine
 from experts.engine.events import TokenEvent
 from experts.engine.sequence import Share
-from experts.errors import ExpertError
+from experts.errors import ExpertError, GrammarError
 from experts.prompt import PromptInput, PromptParts, PromptTurn
 from experts.sampling_params import Grammar, SamplingParams
-from graphs.errors import GenerationError
+from graphs.errors import GenerationError, GrammarStopped
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling
 from orchestrator.expert_host import ExpertHost
 from orchestrator.gate_answer import GateAnswer
@@ -45,6 +45,8 @@ class EngineClient:
             async with aclosing(stream) as events:
                 async for event in events:
                     yield generated(event)
+        except GrammarError as error:
+            raise GrammarStopped(expert, str(error)) from error
         except ExpertError as error:
             raise GenerationError(expert, str(error)) from error
 

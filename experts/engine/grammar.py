@@ -65,7 +65,8 @@ class Matcher:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise GrammarError(f"the grammar stopped the generation: {self._matcher.get_error()}")
+            reason = self._matcher.get_error().partition("\n")[0]  # what follows are all tokens
+            raise GrammarError(f"the grammar stopped the generation: {reason}; shorten what is asked")
 
 
 class GrammarCompiler:

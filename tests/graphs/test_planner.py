@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from graphs.errors import GenerationError
+from graphs.errors import GenerationError, GrammarStopped
 from graphs.events import PlanToken
 from graphs.grammar import OPENING
 from graphs.plan import Step
@@ -55,6 +55,27 @@ async def test_a_number_sign_of_the_task_is_no_reference(sink: EventList) -> Non
     planned = await Planner(ScriptedClient([("ticket No. 4", "law")])).plan("Summarise ticket #4", sink)
     assert planned.plan.steps[0].depends_on == ()
     assert planned.warnings == ()
+
+
+class StoppedClient(ScriptedClient):
+    """The grammar gives up on the planner's first `num_steps + 1`-th step."""
+
+    def __init__(self, num_steps: int) -> None:
+        super().__init__(PLAN)
+        self.num_steps = num_steps
+
+    def write_plan(self, prompt: Prompt) -> str:
+        text = super().write_plan(prompt)
+        if "".join(prompt.forced).count('"expert"') == self.num_steps:
+            raise GrammarStopped("planner", "too many expressions")
+        return text
+
+
+@pytest.mark.parametrize(("num_steps", "texts"), [(1, [PLAN[0][0]]), (0, [TASK])])
+async def test_a_plan_ends_where_its_grammar_gives_up(num_steps: int, texts: list[str], sink: EventList) -> None:
+    planned = await Planner(StoppedClient(num_steps)).plan(TASK, sink)
+    assert [step.text for step in planned.plan.steps] == texts
+    assert f"step {num_steps + 1} became too long to be checked; the plan may be unfinished" in planned.warnings
 
 
 async def test_a_text_cut_off_ends_the_plan_with_a_warning(sink: EventList) -> None:

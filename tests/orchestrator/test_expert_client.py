@@ -13,7 +13,7 @@ from experts.engine.engine import Engine, Work
 from experts.engine.sequence import EQUAL, ExpertKey, Share
 from experts.errors import CheckpointError, NoEarlierVersion, UnknownExpert
 from experts.expert import Expert
-from graphs.errors import GenerationError
+from graphs.errors import GenerationError, GrammarStopped
 from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Prompt, Sampling, StepInput
 from orchestrator.expert_client import open_engine
 from orchestrator.expert_host import ExpertHost
@@ -181,6 +181,7 @@ async def test_what_the_engine_refuses_ends_the_step_only(
     with pytest.raises(GenerationError, match=reason) as caught:
         await asked(experts, expert, prompt, constraint)
     assert caught.value.expert == expert
+    assert isinstance(caught.value, GrammarStopped) is (constraint is not None)
     assert await asked(experts)
 
 
