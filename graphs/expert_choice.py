@@ -21,8 +21,9 @@ GATE_WEIGHT = 1.15
 MIN_SHARE = 0.65
 LEAST_GATE_SCORE = 1e-3
 """What the gate gives less to is not ruled out by that."""
-RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(10)}
-"""What it adds to an expert's log-probability whether its tool recognises the step."""
+RECOGNISED = {True: math.log(10), None: 0.0, False: -math.log(1000)}
+"""What it adds to an expert's log-probability whether its tool recognises the step; a tool with nothing to work on
+cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 from graphs.errors import ToolError
@@ -60,9 +61,14 @@ class Calculator:
 
             24 * 12      (2.7 * 20) + 3      a1 = 48 / 2 ⏎ a2 = 48 + a1 ⏎ print(a2)
 
-        Line k of a program assigns `a{k}` from numbers and earlier names.
+        Line k of a program assigns `a{k}` from numbers and earlier names. Two numbers whose operation the step's words
+        call for are what it is done with.
         """
-        return Constraint("lark", calculation_grammar(_allowed(step)))
+        numbers, needed = _allowed(step), needed_operations(step)
+        if needed and len(numbers) == 2 and len(_required(step)) == 2:
+            calls = [f"{a} {operation} {b}" for a, b in permutations(numbers) for operation in needed]
+            return Constraint("choice", calls)
+        return Constraint("lark", calculation_grammar(numbers))
 
     async def run(self, call: str, step: str) -> ToolResult:
         """The value of the call, with a warning for each number left out or made up, and for another operation.

@@ -14,6 +14,7 @@ _LESS = re.compile(r"\b(?:difference|left|remain\w*|how (?:many|much) (?:more|fe
 _AT_FIRST = re.compile(r"\b(?:start|begin|beginning|first|initially|before|originally|altogether|in all)\b")
 _RATED = re.compile(r"\b(?:each|every|per|an?|one) (\w{3,})")
 _LAST_COUNTED = re.compile(r"\d (\w{3,}?)(?:e?s)?\b[^.?]*\?$")
+_OF_SEVERAL = re.compile(r"\b(?:what|how much) (?:do|does|did|would|will|are)\b[^.?\d]*\d+ \w+[^.?\d]*\?$")
 _TOGETHER = re.compile(r"\bhow (?:many|much)\b[^.?]*\b(?:together|altogether|in sum|in all|in total|combined)\b")
 _RATE = re.compile(r"\b(?:each|every|per|an?|one|more)\b")
 
@@ -32,7 +33,9 @@ def needed_operations(step: str) -> str:
         return "/*"
     if _LESS.search(words) and not _AT_FIRST.search(words):
         return "-/"
+    if not one and _OF_SEVERAL.search(words):
+        return "*"  # what do 8 covers bring in?
     last = _LAST_COUNTED.search(words)
     if last and not one and last[1] in _RATED.findall(words):
         return "*"  # a token is 4: how much are 5 tokens?
-    return "+*" if _TOGETHER.search(words) and not _RATE.search(words) else ""
+    return "+" if _TOGETHER.search(words) and not _RATE.search(words) else ""

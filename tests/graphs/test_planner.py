@@ -235,14 +235,14 @@ async def test_what_a_tool_recognises_speaks_for_its_expert_and_the_rest_against
     planned = await Planner(UndecidedClient(PLAN), {"sql": Books()}).plan(TASK, sink)
     books, other = planned.plan.steps
     assert (books.expert, books.scores["sql"]) == ("sql", pytest.approx(10 / 14))
-    assert (other.expert, other.scores["sql"]) == ("general", pytest.approx(0.1 / 4.1)), "none is likely"
+    assert (other.expert, other.scores["sql"]) == ("general", pytest.approx(0.001 / 4.001)), "none is likely"
 
 
 class DecidedClient(ScriptedClient):
     """Its planner is sure of every expert."""
 
     async def score(self, expert: str, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
-        return [2 * logprob for logprob in await super().score(expert, prompt, candidates)]
+        return [4 * logprob for logprob in await super().score(expert, prompt, candidates)]
 
 
 async def test_a_step_for_a_tool_that_finds_nothing_in_it_is_a_fault(sink: EventList) -> None:

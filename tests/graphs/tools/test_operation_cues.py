@@ -17,7 +17,8 @@ from graphs.tools.operation_cues import needed_operations
         ("She had 40 and gave 12 away. How many are left?", "-/"),
         ("She gave 12 away and has 28 left. How many did she start with?", ""),
         ("A ticket is 4 crowns. How much are 5 tickets?", "*"),
-        ("Ann has 12 pears and Bo has 13. How many pears have they together?", "+*"),
+        ("65: What do 8 covers bring in?", "*"),
+        ("Ann has 12 pears and Bo has 13. How many pears have they together?", "+"),
         ("Each of 12 jars has 13 pears. How many pears are there in all?", ""),
         ("What is 12 plus 13?", ""),
         ("Was sind 12 und 13 zusammen?", ""),
@@ -33,3 +34,10 @@ async def test_another_operation_is_doubted() -> None:
     assert (await Calculator().run("640 * 8", step)).doubts == ("the step asks for /",)
     assert (await Calculator().run("640 / 8", step)).doubts == ()
     assert (await Calculator().run("640 * 8", "What is 640 times 8?")).doubts == ()
+
+
+def test_two_numbers_are_computed_as_the_words_call_for() -> None:
+    calculator = Calculator()
+    assert calculator.constraint("640: sold in bags of 8 kilograms: how many bags?").value == ["640 / 8", "8 / 640"]
+    assert calculator.constraint("What is 640 times 8?").kind == "lark"
+    assert calculator.constraint("Take half of 640: sold in bags of 8, how many bags?").kind == "lark"
