@@ -2,13 +2,19 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 MAX_VALUES = 5_000
 MAX_VALUE_CHARS = 200
 _NUMERIC_TYPE = re.compile(r"INT|REAL|NUM|DEC|FLOA|DOUB|BOOL", re.IGNORECASE)
-_REMARK = re.compile(r"note|comment|remark|description|text|body|mail|phone|url|path|date|time", re.IGNORECASE)
+_REMARK = re.compile(
+    r"note|comment|remark|description|text|body|mail|phone|url|path|date|time|code|uuid|(?:^|_)id$|(?-i:[a-z]I[Dd]$)",
+    re.IGNORECASE,
+)
+_PART_OF_NAME = re.compile(r"(?:first|last|middle|given|family|sur|fore)_?name", re.IGNORECASE)
+_SHORT_WORDS = frozenset("am an as at be by can do he hi if in is it may me my no of ok on or so to up us we".split())
+_MIN_PLURAL_CHARS = 4
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -33,9 +39,18 @@ class Table:
 
     @property
     def naming(self) -> str | None:
-        """The column that says what its things are called: the first with texts of which none is there twice."""
-        unique = (column.name for column in self.columns if column.is_unique)
-        return next((name for name in unique if not _REMARK.search(name)), None)
+        """The column that says what its things are called: the first with texts of which none is there twice.
+
+        None if their names are of several parts, or some have the same.
+        """
+        for column in self.columns:
+            if _REMARK.search(column.name):
+                continue
+            if column.is_unique and not _PART_OF_NAME.fullmatch(column.name):
+                return column.name
+            if "name" in column.name.lower():
+                return None
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,7 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
 def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str) -> tuple[Link, ...]:
     """The values of text columns that stand in the text as whole words, in any case.
 
+    Of a column that has a text twice, the plural counts too: `engineers`, but not `Dunes`.
     `Colorado river` may be a value, and what a table `river` calls Colorado: both then stand in the same place.
     """
     found = [
@@ -97,9 +113,17 @@ def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema,
         for column in table.columns
         if not column.is_numeric
         for link in _column_links(table, column, values(table, column), text)
+        if text[link.start : link.end].lower() == link.value.lower()
+        or text[link.start : link.end].lower() not in schema.names
     ]
     places = {(link.start, link.end) for link in found}
     return tuple(_with_thing(link, text, places) for link in found)
+
+
+def without_links(step: str, links: Sequence[Link]) -> str:
+    """The step with blanks in place of the values that it names."""
+    spans = [(link.start, link.end) for link in links]
+    return "".join(" " if any(start <= i < end for start, end in spans) else char for i, char in enumerate(step))
 
 
 def quoted(value: str) -> str:
@@ -124,9 +148,14 @@ def _with_thing(link: Link, text: str, places: Set[tuple[int, int]]) -> Link:
 def _column_links(table: Table, column: Column, values: Iterable[str], text: str) -> Iterable[Link]:
     folded = text.lower()
     for value in values:
-        # one letter in another case is a word of the text, not a value
-        wanted, searched = (value, text) if len(value) == 1 else (value.lower(), folded)
-        if wanted in searched and (found := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", searched)):
+        # one letter or a little word in another case is a word of the text, not a value
+        is_word = len(value) == 1 or value.lower() in _SHORT_WORDS
+        wanted, searched = (value, text) if is_word else (value.lower(), folded)
+        if wanted not in searched:
+            continue
+        ends = ("", "e?s") if not column.is_unique and value.isalpha() and len(value) >= _MIN_PLURAL_CHARS else ("",)
+        tries = (re.search(rf"(?<!\w){re.escape(wanted)}{end}(?!\w)", searched) for end in ends)
+        if found := next(filter(None, tries), None):
             yield Link(table.name, column.name, value, found.start(), found.end())
 
 

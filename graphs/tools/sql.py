@@ -14,9 +14,9 @@ from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import format_number
 from graphs.tools.database import Database, Reading, Rows, SqliteDatabase, UnreadableError
 from graphs.tools.invocation import text_arguments
-from graphs.tools.schema import Link, Schema, find_links
-from graphs.tools.sql_cues import Cues
-from graphs.tools.sql_grammar import query_grammar, without_links
+from graphs.tools.schema import Link, Schema, find_links, without_links
+from graphs.tools.sql_cues import Cues, with_digits
+from graphs.tools.sql_grammar import query_grammar
 
 MAX_CHARS = 4_000
 ONE_ROW = "1"
@@ -164,7 +164,9 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     """What the step names and the query does not, and what the query compares with that is no value."""
     written = [text.replace("''", "'") for text in _LITERAL.findall(call)]
     known = {link.value for link in links}
-    warnings = [f"{text!r} is no value that the step names" for text in dict.fromkeys(written) if text not in known]
+    numbers = written_numbers(step)
+    foreign = [text for text in dict.fromkeys(written) if text not in known and not _is_date(text, numbers)]
+    warnings = [f"{text!r} is no value that the step names" for text in foreign]
     warnings += _elsewhere(call, links)
     covered = [link for link in links if link.value in written]
     values = sorted((link for link in links if link.value.casefold() not in schema.names), key=_shortest_last)
@@ -175,11 +177,17 @@ def _not_used(call: str, step: str, schema: Schema, links: Sequence[Link]) -> li
     rest = without_links(step, covered)
     used = {plain(number) for number in written_numbers(call)}
     warnings += [f"{number} was not used" for number in written_numbers(rest) if plain(number) not in used]
-    named = {plain(number) for number in written_numbers(step)} | {ONE_ROW}
+    named = {plain(number) for number in written_numbers(with_digits(step))} | {ONE_ROW}
     if _ASKED_AND_GIVEN.match(call):
         warnings.append("the query asks for what it compares with")
     compared = {plain(number) for number in written_numbers(_LITERAL.sub(" ", call))}
     return [*warnings, *(f"{number} is not in the step" for number in sorted(compared - named))]
+
+
+def _is_date(text: str, numbers: Sequence[str]) -> bool:
+    """Whether it is how to write a date, or one or the beginning of one, with a year of the step."""
+    is_written = re.fullmatch(r"\d{4}(?:-\d\d){0,2}[-%]*", text) and text[:4] in numbers
+    return bool(is_written or re.fullmatch(r"(?:%[Ymd]-?)+", text))
 
 
 def _elsewhere(call: str, links: Sequence[Link]) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Self
 from graphs.tools.schema import Schema, Table
 
 SIGNS = ("=", ">", ">=", "<", "<=")
-_LOW = "less|fewer|lower|smaller|shorter|lighter|cheaper|slower|narrower|thinner|below|under"
-_HIGH = "more|higher|larger|greater|bigger|longer|taller|heavier|dearer|faster|wider|thicker|above|over"
+_LOW = "less|fewer|lower|smaller|shorter|lighter|cheaper|narrower|thinner|below|under"
+_HIGH = "more|higher|larger|greater|bigger|longer|taller|heavier|dearer|wider|thicker|above|over"
 _SAID = (
     # what denies a comparison comes first: it holds the words of the other one
     (">=", rf"\b(?:no|not) (?:{_LOW})\b|\bat least\b|\bminimum of\b|\bor (?:more|higher|above|over)\b"),
@@ -20,23 +20,36 @@ _SAID = (
 )
 _EITHER_WAY = re.compile(r"\b(?:before|after|since|until|between|(?!other|rather)\w+er than)\b")
 """Of a comparison that may be meant either way: `older than 1990`, `older than 30`."""
-_LOWEST = re.compile(r"\b(?:lowest|smallest|fewest|least|minimum|minimal|shortest|lightest|cheapest|slowest)\b")
+_LOWEST = re.compile(r"\b(?:lowest|smallest|fewest|least|minimum|minimal|shortest|lightest|cheapest)\b")
 _HIGHEST = re.compile(r"\b(?:highest|largest|biggest|most|greatest|maximum|maximal|longest|tallest|heaviest)\b")
-_MEAN = re.compile(r"\b(?:average|mean)\b")
+_MEAN = re.compile(r"\baverage\b|\bmean(?= \w)")
 _SUM = re.compile(r"\b(?:total|sum|summed|overall|combined|together|altogether|add up)\b")
 _HOW_MANY = re.compile(r"\bhow (?:many|much)\b")
 _THINGS = r"which|who|list|return|show|name|find|give|get|see|looking for|would like|need|what are|select|print|display"
 _BETWEEN = r"me|us|the|all|every|each|any|those|these|of|\d+|·"
 _WHOSE = re.compile(r"(?:^|[,:] *)whose?\b|\bwhich ones?\b")
-_EITHER = re.compile(r"\b(?:or|either|any of)\b")
-_NEGATED = re.compile(r"\b(?:no|not|other|except|without|apart|differ\w*|excluding|but|never|neither)\b|n't\b")
-_NO_MENTION = frozenset("total sum average mean count number name title order type".split())
+_EITHER = re.compile(r"\b(?:or|either|any of|oder)\b")
+_NEGATED = re.compile(
+    r"\b(?:no|not|other|except|without|apart|differ\w*|excluding|but|never|neither|nicht|kein\w*|außer|ohne)\b|n['’]t\b"
+)
+_DENIED = re.compile(r"\b(?:not|never)\b|n['’]t\b")
+_SORTED = re.compile(
+    r"\b(?:sort\w*|order(?:ed)? by|in order|rank\w*|(?:de|a)scending|(?:de|in)creasing|top|first|last|latest|newest)\b"
+)
+_NO_MENTION = frozenset("total sum average mean count number name title order type time".split())
+_DIGITS = {word: str(i) for i, word in enumerate("two three four five six seven eight nine ten".split(), start=2)}
 _MARKS = 0xE000
 """Characters for private use stand for columns that were found."""
 _ENDINGS = (("ies", "(?:y|ies)"), ("y", "(?:y|ies)"), ("ses", "s(?:es?)?"), ("ss", "ss(?:es)?"), ("s", "s?"))
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMPARISON = re.compile(r"(\S+) (>=|<=|!=|<>|=|>|<) -?\d")
+_OF_ONE_COLUMN = re.compile(r"(\S+) = \S.* OR \1 = ", re.IGNORECASE)
 _TABLES = re.compile(r"\b(?:FROM|JOIN) (\"[^\"]+\"|\w+)", re.IGNORECASE)
+
+
+def with_digits(text: str) -> str:
+    """The text with `2` for `two`, and so on."""
+    return re.sub(rf"\b(?:{'|'.join(_DIGITS)})\b", lambda word: _DIGITS[word[0].lower()], text, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,10 @@ class Cues:
     """How many: no text is asked for."""
     is_either: bool
     is_negated: bool
+    is_sorted: bool
+    """Of rows in an order."""
+    said: frozenset[str]
+    """The columns whose names the step says; of two in one, as in `population density`, the second."""
     words: str
     things: str
     """A pattern of what tables are called."""
@@ -60,7 +77,7 @@ class Cues:
     @classmethod
     def read(cls, step: str, schema: Schema) -> Self:
         """Of a step, with blanks in place of the values that it names."""
-        words = step.casefold()
+        words = with_digits(step.casefold())
         rest, signs = words, set[str]()
         for sign, pattern in _SAID:
             rest, found = re.subn(pattern, " ", rest)
@@ -69,11 +86,13 @@ class Cues:
         lowest, highest = bool(_LOWEST.search(rest)), bool(_HIGHEST.search(rest))
         is_number = bool(_HOW_MANY.search(words)) and not re.search(r"\b(?:which|who|whose|list)\b", words)
         function = None if lowest or highest else _function(words, schema)
-        is_open = not signs or bool(_EITHER_WAY.search(rest))
+        is_open = not signs or bool(_EITHER_WAY.search(rest) or _DENIED.search(rest))
         allowed = tuple(sign for sign in SIGNS if is_open or sign in signs or sign == "=")
         either, negated = bool(_EITHER.search(words)), bool(_NEGATED.search(words))
         things = "|".join(_spoken(table.name) for table in schema.tables)
-        return cls(allowed, lowest, highest, function, is_number, either, negated, words, things)
+        said, unsaid = _mentions(words, schema)
+        is_sorted = bool(_SORTED.search(unsaid))
+        return cls(allowed, lowest, highest, function, is_number, either, negated, is_sorted, said, words, things)
 
     @property
     def equals(self) -> tuple[str, ...]:
@@ -93,12 +112,12 @@ class Cues:
         return ("MIN",) if self.is_lowest else ("MAX",)
 
     def mentioned(self, table: Table) -> frozenset[str]:
-        """The columns whose names the step says; of two in one, as in `population density`, the second."""
-        words, said = self.words, dict[str, str]()
-        for i, column in enumerate(sorted(table.columns, key=lambda column: -len(column.name))):
-            said[mark := chr(_MARKS + i)] = column.name
-            words = re.sub(rf"(?<!\w){_spoken(column.name)}(?!\w)", mark, words)
-        return frozenset(said[mark] for mark in re.findall(r"([\ue000-\uf8ff])(?! [\ue000-\uf8ff])", words))
+        """The columns whose names the step says."""
+        return self.said & {column.name for column in table.columns}
+
+    def says(self, column: str) -> bool:
+        """Whether the step says all words of its name, in any order: `first and last name`."""
+        return all(re.search(rf"\b{_spoken(word)}\b", self.words) for word in _said(column).split())
 
     @property
     def is_superlative(self) -> bool:
@@ -106,17 +125,18 @@ class Cues:
         return self.is_lowest != self.is_highest
 
     def num_said(self, tables: Iterable[Table]) -> int:
-        """How many names the step says: of the tables, and of columns that a query has to use."""
+        """How many names the step says: of the tables, or `items` of `order_items`, and of columns to use."""
         return sum(
-            bool(re.search(rf"\b{_spoken(table.name)}\b", self.words))
+            bool(re.search(rf"\b{_spoken(_said(table.name).split()[-1])}\b", self.words))
             + sum(self.needs(table, column.name) for column in table.columns)
             for table in tables
         )
 
     def needs(self, table: Table, column: str) -> bool:
         """Whether a query has to use the column, because the step says its name, and nothing else by it."""
-        is_thing = re.fullmatch(self.things, _said(column))
-        return column in self.mentioned(table) and not is_thing and _said(column) not in _NO_MENTION
+        if column not in self.mentioned(table) or _said(column) in _NO_MENTION:
+            return False
+        return not re.fullmatch(self.things, _said(column))
 
     def end_of(self, table: Table) -> str | None:
         """The column whose first or last value is asked for: `the lowest price`, `the largest number of rooms`."""
@@ -127,9 +147,7 @@ class Cues:
         return None
 
     def asks_for(self, table: Table) -> bool:
-        """Whether the table's things are asked for by their names, not what is known of them."""
-        if table.naming is None:
-            return False
+        """Whether the table's things are asked for, not what is known of them."""
         columns = "|".join(_spoken(column.name) for column in table.columns)
         thing = rf"{_spoken(table.name)}\b(?!['’]|\s+(?:{columns})\b)"
         asked = rf"\b(?:{_THINGS})(?:\s+(?:{_BETWEEN}))*\s+{thing}"
@@ -146,8 +164,9 @@ class Cues:
         for table in tables:
             names = [column.name for column in table.columns]
             found += [f"{one!r} was not used" for one in sorted(names) if self.needs(table, one) and one not in written]
-            if self.asks_for(table) and table.naming not in _selected(query):
-                found.append(f"{table.naming!r} is asked for")
+        asked = [table.naming for table in tables if table.naming and self.asks_for(table)]
+        if asked and _selected(query).isdisjoint(asked):
+            found.append(f"{asked[0]!r} is asked for")
         if not self.num_said(tables):
             columns = " ".join(_said(column.name) for table in tables for column in table.columns)
             said = (table.name for table in schema.tables if self.num_said([table]))
@@ -159,7 +178,7 @@ class Cues:
         wrong = [sign for _, sign in _COMPARISON.findall(query) if sign not in (*self.signs, "!=", "<>")]
         wrong += [one for one in ("ASC", "DESC") if one not in self.directions and f" {one}" in folded]
         wrong += [one for one in ("MIN", "MAX") if one not in self.extremes and f"{one}(" in folded]
-        wrong += ["OR"] if " OR " in folded and not self.is_either else []
+        wrong += ["OR"] if " OR " in folded and not self.is_either and not _OF_ONE_COLUMN.search(query) else []
         yield from (f"{one} is not what the step says" for one in wrong)
         if self.is_superlative and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):
             yield f"{' or '.join(self.extremes)} is missing"
@@ -176,6 +195,18 @@ def _function(words: str, schema: Schema) -> str | None:
         if found and found[0] not in names:
             return function
     return None
+
+
+def _mentions(words: str, schema: Schema) -> tuple[frozenset[str], str]:
+    """The columns whose names the words say, and the words with marks in place of those; a longer name goes first."""
+    names = {column.name for table in schema.tables for column in table.columns}
+    # a pattern keeps the beginning of its name
+    likely = [name for name in names if _said(name)[:-3] in words]
+    marks = {chr(_MARKS + i): name for i, name in enumerate(sorted(likely, key=lambda name: (-len(name), name)))}
+    for mark, name in marks.items():
+        words = re.sub(rf"(?<!\w){_spoken(name)}(?!\w)", mark, words)
+    found = re.findall(r"([\ue000-\uf8ff])(?! [\ue000-\uf8ff])", words)
+    return frozenset(marks[mark] for mark in found), words
 
 
 def _asked(query: str, schema: Schema) -> list[Table]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from graphs.tools.schema import Column, ForeignKey, Link, Schema, Table, quoted
 
-_ORDERED = re.compile(r"date|time|day|year", re.IGNORECASE)
+_ORDERED = re.compile(r"date|time|day|year|month|_at$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,18 @@ def scopes_of(schema: Schema, links: Sequence[Link]) -> Iterable[Scope]:
             joined = tuple(tables[name] for name in names)
             fields = (field for table in joined for field in _fields(table, links, is_qualified=True))
             yield Scope(from_clause, joined, tuple(fields))
+
+
+def places_of(schema: Schema, links: Sequence[Link]) -> list[frozenset[str]]:
+    """The literals of each place where the step names a value; what stands within a longer value's place is none."""
+    values = [link for link in links if link.value.casefold() not in schema.names]
+    spans = sorted({(link.start, link.end) for link in values})
+    outer = [
+        (start, end)
+        for start, end in spans
+        if not any((s, e) != (start, end) and s <= start and end <= e for s, e in spans)
+    ]
+    return [frozenset(quoted(one.value) for one in values if (one.start, one.end) == span) for span in outer]
 
 
 def _extended(

@@ -38,6 +38,34 @@ def test_what_things_are_called_is_the_first_text_that_none_shares(connection: s
     assert [table.naming for table in read_schema(connection).tables] == ["name", "title", None, "group"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "naming"),
+    [
+        ({"code": True, "name": True}, "name"),
+        ({"customer_id": True, "PersonID": True, "name": True}, "name"),
+        ({"category": False, "model": True}, "model"),
+        ({"name": False, "address": True}, None),
+        ({"first_name": True, "last_name": True}, None),
+    ],
+)
+def test_things_with_shared_or_several_names_are_not_called_by_another_text(
+    columns: dict[str, bool], naming: str | None
+) -> None:
+    found = (Column(name, name, is_numeric=False, is_unique=is_unique) for name, is_unique in columns.items())
+    assert Table("things", "things", tuple(found)).naming == naming
+
+
+def test_what_is_there_twice_is_linked_in_the_plural_too(connection: sqlite3.Connection) -> None:
+    (link,) = find_links(partial(values_of, connection), read_schema(connection), "Which novels?")
+    assert (link.value, link.start, link.end) == ("novel", 6, 12)
+
+
+def test_a_little_word_is_a_value_only_as_it_is_written() -> None:
+    schema = Schema((Table("shops", "shops", (Column("state", "state", is_numeric=False),)),), ())
+    links = find_links(lambda table, column: ["IN", "OR", "TX"], schema, "Which shops are in tx or IN?")
+    assert [link.value for link in links] == ["IN", "TX"]
+
+
 def test_a_foreign_key_without_a_column_points_to_the_primary_key(connection: sqlite3.Connection) -> None:
     assert set(read_schema(connection).foreign_keys) == {
         ForeignKey("loans", "member_id", "members", "member_id"),

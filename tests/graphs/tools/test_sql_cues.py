@@ -35,6 +35,8 @@ def read(step: str) -> Cues:
         ("fewer than 50 rooms and a rate over 9", ("=", ">", "<")),
         ("50 or more", ("=", ">=")),
         ("built before 1990, with more than 3 stars", SIGNS),
+        ("a rate that is not one of more than 50", SIGNS),
+        ("slower than 50", SIGNS),
         ("older than 50", SIGNS),
         ("a rate of 50", SIGNS),
         ("eine Rate von 50", SIGNS),
@@ -50,6 +52,7 @@ def test_a_comparison_goes_the_way_that_is_said(words: str, signs: tuple[str, ..
         ("the lowest rate", ("ASC",), ("MIN",)),
         ("the highest rate", ("DESC",), ("MAX",)),
         ("the lowest of the highest rates", ("DESC", "ASC"), ("MAX", "MIN")),
+        ("the slowest", ("DESC", "ASC"), ("MAX", "MIN")),
         ("the first one", ("DESC", "ASC"), ("MAX", "MIN")),
         ("at least one, at most two", ("DESC", "ASC"), ("MAX", "MIN")),
     ],
@@ -67,6 +70,7 @@ def test_an_order_goes_the_way_that_is_said(step: str, directions: tuple[str, ..
         ("What are the total stars of Bright Harbor?", None),
         ("Which hotel has the highest total?", None),
         ("What is the rate?", None),
+        ("What does this rate mean?", None),
     ],
 )
 def test_a_function_is_asked_for_by_name(step: str, function: str | None) -> None:
@@ -115,6 +119,7 @@ def test_the_longest_name_is_the_one_that_is_said() -> None:
             ["OR is not what the step says"],
         ),
         ("What is the rate in one city or the other?", "SELECT rate FROM hotels WHERE rate = 5 OR city = 'Oslo'", []),
+        ("What are the rates in both?", "SELECT rate FROM hotels WHERE city = 'Oslo' OR city = 'Rome'", []),
     ],
 )
 def test_a_query_against_the_words_is_doubted(step: str, query: str, doubts: list[str]) -> None:
@@ -136,3 +141,16 @@ def test_a_column_with_a_tables_name_in_its_own_stands_for_the_table() -> None:
     cues = Cues.read("What hotels are near?", schema := Schema((HOTELS, borders, rooms), ()))
     assert cues.doubts("SELECT hotel_name FROM borders", schema) == []
     assert cues.doubts("SELECT size FROM rooms", schema) == ["'hotels' was not used"]
+
+
+def test_a_name_within_a_longer_one_of_another_table_is_not_said() -> None:
+    owners = Table("owners", "owners", (Column("birth_city", "birth_city", is_numeric=False),))
+    schema = Schema((HOTELS, owners), ())
+    assert not Cues.read("What is the birth city of the owner?", schema).needs(HOTELS, "city")
+
+
+def test_of_two_tables_whose_things_may_be_asked_for_one_is_shown() -> None:
+    owners = Table("owners", "owners", (Column("owner", "owner", is_numeric=False, is_unique=True),))
+    schema = Schema((HOTELS, owners), ())
+    query = "SELECT owners.owner FROM hotels JOIN owners ON 1"
+    assert Cues.read("Whose hotel is this?", schema).doubts(query, schema) == []
