@@ -24,6 +24,11 @@ _LOWEST = re.compile(r"\b(?:lowest|smallest|fewest|least|minimum|minimal|shortes
 _HIGHEST = re.compile(r"\b(?:highest|largest|biggest|most|greatest|maximum|maximal|longest|tallest|heaviest)\b")
 _MEAN = re.compile(r"\baverage\b|\bmean(?= \w)")
 _SUM = re.compile(r"\b(?:total|sum|summed|overall|combined|together|altogether|add up)\b")
+_COUNTED = re.compile(
+    r"\b(?:how (?:many|much|often)|number|count\w*|total|amount|times|altogether|in all|different|distinct|unique)\b"
+)
+_DISTINCT = re.compile(r"\b(?:different|distinct|unique)\b")
+_ENGLISH = re.compile(r"\b(?:what|which|who|whose|when|where|how|list|show|find|give|name|tell|return|get|look)\b")
 _HOW_MANY = re.compile(r"\bhow (?:many|much)\b")
 _THINGS = r"which|who|list|return|show|name|find|give|get|see|looking for|would like|need|what are|select|print|display"
 _BETWEEN = r"me|us|the|all|every|each|any|those|these|of|\d+|·"
@@ -98,6 +103,16 @@ class Cues:
     def equals(self) -> tuple[str, ...]:
         """Comparisons of a text."""
         return ("=", "!=") if self.is_negated else ("=",)
+
+    @property
+    def is_count(self) -> bool:
+        """Whether rows or values may be counted."""
+        return bool(_COUNTED.search(self.words)) or not _ENGLISH.search(self.words)
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether numbers may be counted, each once."""
+        return bool(_DISTINCT.search(self.words)) or not _ENGLISH.search(self.words)
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -178,6 +193,7 @@ class Cues:
         wrong = [sign for _, sign in _COMPARISON.findall(query) if sign not in (*self.signs, "!=", "<>")]
         wrong += [one for one in ("ASC", "DESC") if one not in self.directions and f" {one}" in folded]
         wrong += [one for one in ("MIN", "MAX") if one not in self.extremes and f"{one}(" in folded]
+        wrong += ["COUNT"] if "COUNT(" in folded and not self.is_count else []
         wrong += ["OR"] if " OR " in folded and not self.is_either and not _OF_ONE_COLUMN.search(query) else []
         yield from (f"{one} is not what the step says" for one in wrong)
         if self.is_superlative and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):

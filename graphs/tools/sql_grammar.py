@@ -214,10 +214,12 @@ class _Asked:
             fields = [field.sql for field in of if (field.is_numeric if name in ("SUM", "AVG") else field.is_ordered)]
             if fields:
                 yield f'"{name}(" ({_any_of(fields)}) ")"'
-        if self.cues.function != "AVG":
-            yield f'"COUNT(DISTINCT " ({_any_of([field.sql for field in of])}) ")"'
-            if not shown:
-                yield '"COUNT(*)"'
+        if self.cues.function == "AVG" or not self.cues.is_count:
+            return
+        if counted := [field.sql for field in of if self.cues.is_distinct or not field.is_numeric]:
+            yield f'"COUNT(DISTINCT " ({_any_of(counted)}) ")"'
+        if not shown:
+            yield '"COUNT(*)"'
 
     def _order(self, fields: Sequence[Field] = (), limit: str = '(" LIMIT " LIMIT)?') -> str:
         names = _any_of([field.sql for field in fields or self.scope.fields])
