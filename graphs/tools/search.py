@@ -90,14 +90,15 @@ class SearchTool(JsonTool):
     def constraint(self, step: str) -> Constraint:
         """A Lark grammar: whole words of one passage in their order, or that it was not found.
 
-        Asked how many boats there are, it is a number of boats, where a passage has one. One that has all of the step's
-        words has its answer.
+        They are of the sentence that has most of the step's words, if it has more than half. Asked how many boats there
+        are, it is a number of boats, where there is one. A passage that has all of the step's words has its answer.
         """
         shown, wanted = self._shown(step), _stems(step)
         missing = [] if any(wanted <= _stems_of(one) for one in shown) else [NOT_FOUND]
-        if counts := list(dict.fromkeys(count for one in shown for count in _counts(step, _in_line(one)))):
+        read = [_focused(wanted, _in_line(one)) for one in shown]
+        if counts := list(dict.fromkeys(count for text in read for count in _counts(step, text))):
             return Constraint("choice", [*counts, *missing])
-        texts = [json.dumps({"substring_chunks": _CHUNK.findall(_in_line(one))}) for one in shown]
+        texts = [json.dumps({"substring_chunks": _CHUNK.findall(text)}) for text in read]
         spans = [f"P{k}: %regex {chunks}" for k, chunks in enumerate(texts)]
         words = [f"A{k}: P{k} & /{_BEGINNING}(.|\\n){{0,{MAX_ANSWER_CHARS - 2}}}\\S|\\w/" for k in range(len(texts))]
         options = " | ".join([*(f'"{one}"' for one in missing), *(f"A{k}" for k in range(len(texts)))])
@@ -137,6 +138,16 @@ def _stems(text: str) -> set[str]:
 
 def _stems_of(passage: Found) -> set[str]:
     return _stems(f"{passage.name} {passage.heading} {passage.text}")
+
+
+def _focused(wanted: set[str], text: str) -> str:
+    """The sentences that speak most of what is wanted, if they have two words of it, and more than half; else all."""
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    counts = [len(wanted & _stems(sentence)) for sentence in sentences]
+    most = max(counts)
+    if most < _MIN_STEMS or 2 * most <= len(wanted):
+        return text
+    return " ".join(sentence for sentence, count in zip(sentences, counts, strict=True) if count == most)
 
 
 def _counts(step: str, passage: str) -> list[str]:

@@ -123,6 +123,25 @@ def test_how_many_is_answered_with_a_number_of_those(step: str, counts: list[str
     assert harbour.constraint(step).value == counts
 
 
+@pytest.mark.parametrize(
+    ("step", "answer", "is_allowed"),
+    [
+        ("What is the prize of the regatta?", "a sextant", True),
+        ("What is the prize of the regatta?", "11:25", False),
+        ("What is the prize?", "11:25", True),
+    ],
+)
+def test_the_sentence_that_speaks_of_the_step_has_the_answer(
+    step: str, answer: str, is_allowed: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").mkdir()
+    text = "The regatta starts at 11:25. The prize of the regatta is a sextant."
+    (tmp_path / "notes" / "a.md").write_text(text)
+    index = PassageIndex(tmp_path / "passages.sqlite")
+    list(index.update(tmp_path / "notes"))
+    assert accepts(SearchTool(index).constraint(step).value, answer) is is_allowed
+
+
 def test_a_passage_that_hardly_speaks_of_the_step_is_not_read(harbour: SearchTool) -> None:
     assert "58 crews" not in harbour.context("How warm is the shed over the winter?")
     assert harbour.constraint("How warm is the shed over the winter?").kind == "lark"
