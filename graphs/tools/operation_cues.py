@@ -13,7 +13,7 @@ _SHARED = re.compile(r"\b(?:split|shared?|divided?|equally|evenly|halve)\b")
 _LESS = re.compile(r"\b(?:difference|left|remain\w*|how (?:many|much) (?:more|fewer|less))\b")
 _AT_FIRST = re.compile(r"\b(?:start|begin|beginning|first|initially|before|originally|altogether|in all)\b")
 _RATED = re.compile(r"\b(?:each|every|per|an?|one) (\w{3,})")
-_LAST_COUNTED = re.compile(r"\d (\w{3,}?)(?:e?s)?\b[^.?]*\?$")
+_LAST_COUNTED = re.compile(r"\d (\w{3,}?)(?:e?s)?\b[^.?\d]*\?$")
 _TOGETHER = re.compile(r"\bhow (?:many|much)\b[^.?]*\b(?:together|altogether|in sum|in all|in total|combined)\b")
 _RATE = re.compile(r"\b(?:each|every|per|an?|one|more)\b")
 
