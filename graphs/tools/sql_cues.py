@@ -65,6 +65,8 @@ class Cues:
     """Comparisons of a number."""
     is_lowest: bool
     is_highest: bool
+    is_end: bool
+    """Whether that is more than a column's name, such as `highest_point`."""
     function: str | None
     """The only function that is asked for: AVG, or SUM, beside which things may be counted."""
     is_number: bool
@@ -83,6 +85,7 @@ class Cues:
     def read(cls, step: str, schema: Schema) -> Self:
         """Of a step, with blanks in place of the values that it names."""
         words = with_digits(step.casefold())
+        said, unsaid = _mentions(words, schema)
         rest, signs = words, set[str]()
         for sign, pattern in _SAID:
             rest, found = re.subn(pattern, " ", rest)
@@ -95,9 +98,10 @@ class Cues:
         allowed = tuple(sign for sign in SIGNS if is_open or sign in signs or sign == "=")
         either, negated = bool(_EITHER.search(words)), bool(_NEGATED.search(words))
         things = "|".join(_spoken(table.name) for table in schema.tables)
-        said, unsaid = _mentions(words, schema)
-        is_sorted = bool(_SORTED.search(unsaid))
-        return cls(allowed, lowest, highest, function, is_number, either, negated, is_sorted, said, words, things)
+        is_sorted, is_end = bool(_SORTED.search(unsaid)), bool(_LOWEST.search(unsaid) or _HIGHEST.search(unsaid))
+        return cls(
+            allowed, lowest, highest, is_end, function, is_number, either, negated, is_sorted, said, words, things
+        )
 
     @property
     def equals(self) -> tuple[str, ...]:
@@ -196,7 +200,7 @@ class Cues:
         wrong += ["COUNT"] if "COUNT(" in folded and not self.is_count else []
         wrong += ["OR"] if " OR " in folded and not self.is_either and not _OF_ONE_COLUMN.search(query) else []
         yield from (f"{one} is not what the step says" for one in wrong)
-        if self.is_superlative and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):
+        if self.is_superlative and self.is_end and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):
             yield f"{' or '.join(self.extremes)} is missing"
         wanted = {None: (), "SUM": ("SUM(", "COUNT(")}.get(self.function, ("AVG(",))
         if wanted and not any(one in folded for one in wanted):

@@ -104,7 +104,8 @@ class _Asked:
         if self.cues.is_superlative:
             for ends in self._ends(needed):
                 yield from self._of_end(ends, [group for group in needed if not any(end in group for end in ends)])
-            return
+            if self.cues.is_end:
+                return
         for compared in self._compared(needed):
             shown = [group for group in needed if group not in compared]
             where = self._where(compared, lowest=self._num_given)

@@ -18,6 +18,7 @@ from graphs.tools.operation_cues import needed_operations
         ("She gave 12 away and has 28 left. How many did she start with?", ""),
         ("A ticket is 4 crowns. How much are 5 tickets?", "*"),
         ("65: What do 8 covers bring in?", "*"),
+        ("What does one ticket cost, if 4 tickets cost 20 crowns?", ""),
         ("Ann has 12 pears and Bo has 13. How many pears have they together?", "+"),
         ("Each of 12 jars has 13 pears. How many pears are there in all?", ""),
         ("What is 12 plus 13?", ""),

@@ -149,6 +149,12 @@ def test_a_name_within_a_longer_one_of_another_table_is_not_said() -> None:
     assert not Cues.read("What is the birth city of the owner?", schema).needs(HOTELS, "city")
 
 
+def test_a_superlative_within_a_columns_name_is_none() -> None:
+    peaks = Table("peaks", "peaks", (Column("highest_point", "highest_point", is_numeric=False),))
+    cues = Cues.read("What is the highest point of Oslo?", schema := Schema((peaks,), ()))
+    assert cues.doubts("SELECT highest_point FROM peaks", schema) == []
+
+
 def test_of_two_tables_whose_things_may_be_asked_for_one_is_shown() -> None:
     owners = Table("owners", "owners", (Column("owner", "owner", is_numeric=False, is_unique=True),))
     schema = Schema((HOTELS, owners), ())

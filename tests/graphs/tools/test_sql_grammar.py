@@ -19,6 +19,8 @@ CREATE TABLE regions (code TEXT PRIMARY KEY, name TEXT, size INTEGER);
 CREATE TABLE clients (client_id INTEGER, first_name TEXT, last_name TEXT, region TEXT REFERENCES regions, size INTEGER);
 CREATE TABLE order_items (item_id INTEGER, order_id INTEGER, weight REAL, price REAL, ordered_date TEXT);
 CREATE TABLE orders (order_id INTEGER, status TEXT);
+CREATE TABLE peaks (highest_point TEXT, highest_elevation INTEGER, country TEXT);
+INSERT INTO peaks VALUES ('Elbert', 4399, 'US'), ('Guadalupe', 2667, 'Texas');
 INSERT INTO regions VALUES ('N', 'North', 5), ('S', 'South', 7);
 INSERT INTO clients VALUES (1, 'Ana', 'Ruiz', 'N', 3), (2, 'Omar', 'Haddad', 'S', 4);
 INSERT INTO order_items VALUES (1, 1, 2.5, 10, '2024-01-31'), (2, 1, 0.5, 4, '2024-02-01');
@@ -86,6 +88,8 @@ def test_a_query_over_the_schema_can_be_written(step: str, query: str, library: 
         ),
         ("How many items were there in 2024?", "SELECT COUNT(*) FROM order_items WHERE ordered_date LIKE '2024%'"),
         ("How many items came after 2023?", "SELECT COUNT(*) FROM order_items WHERE ordered_date > '2023-12-31'"),
+        ("What is the highest point in Texas?", "SELECT highest_point FROM peaks WHERE country = 'Texas'"),
+        ("What is the highest elevation?", "SELECT MAX(highest_elevation) FROM peaks"),
         ("How many items are in order 1?", "SELECT COUNT(*) FROM order_items WHERE order_id = 1"),
     ],
 )
