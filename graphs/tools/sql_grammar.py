@@ -16,7 +16,7 @@ from graphs.tools.sql_cues import SIGNS, Cues, with_digits
 from graphs.tools.sql_scopes import Field, Scope, places_of, scopes_of
 
 MAX_SCOPES = 40
-MAX_CHARS = 700_000
+MAX_CHARS = 300_000
 """Of the queries; beyond, a grammar would take too long to compile."""
 MAX_CONDITIONS = 3
 MAX_NEEDED = 3
@@ -48,15 +48,18 @@ def query_grammar(schema: Schema, links: Sequence[Link], step: str) -> str:
     dates = tuple(dict.fromkeys(map(quoted, _DATE.findall(rest))))
     cues = Cues.read(rest, schema)
     scopes, places = _covering(scopes, places_of(schema, links))
-    most = max((cues.num_said(scope.tables) for scope in scopes if len(scope.tables) == 1), default=1)
-    scopes = [scope for scope in scopes if cues.num_said(scope.tables) >= most] or scopes
-    asked = [_Asked(scope, cues, places, numbers, dates, is_free=not links) for scope in scopes[:MAX_SCOPES]]
-    queries = list[str]()
-    for one in asked:
-        queries += one.queries() if sum(map(len, queries)) < MAX_CHARS else ()
+    scopes = _said(scopes, cues, schema)[:MAX_SCOPES]
+    asked = [_Asked(scope, cues, places, numbers, dates, is_free=not links) for scope in scopes]
+    queries, shared = list[str](), list[str]()
+    for k, one in enumerate(asked):
+        if sum(map(len, queries)) < MAX_CHARS:
+            condition = one.of_number(one.scope.fields)
+            shared += [f"CONDITION{k}: {condition}"] if condition else []
+            queries += [query.replace(condition, f"CONDITION{k}") if condition else query for query in one.queries()]
     queries = queries or [query for one in asked for query in one.loose()]
     lines = ["start: QUERY", f"QUERY: {' | '.join(f'QUERY{i}' for i in range(len(queries)))}"]
     lines += [f"QUERY{i}: {query}" for i, query in enumerate(queries)]
+    lines += shared
     if numbers:
         lines.append(f"NUMBER: {_any_of(numbers)}")
     if dates:
@@ -84,6 +87,14 @@ def _covering(scopes: Sequence[Scope], places: Sequence[frozenset[str]]) -> tupl
 
 Group = tuple[Field, ...]
 """A column, or those of joined tables that have its name: any of them will do."""
+
+
+def _said(scopes: list[Scope], cues: Cues, schema: Schema) -> list[Scope]:
+    """The scopes of which the step says as many names as of any single table."""
+    said = {table.name: cues.num_said([table]) for table in schema.tables}
+    ranked = [(sum(said[table.name] for table in scope.tables), scope) for scope in scopes]
+    most = max((num_said for num_said, scope in ranked if len(scope.tables) == 1), default=1)
+    return [scope for num_said, scope in ranked if num_said >= most] or scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +182,7 @@ class _Asked:
 
     def _compared(self, needed: Sequence[Group]) -> Iterator[tuple[Group, ...]]:
         """Which of the needed columns are compared with the step's numbers: all ways."""
-        groups = [group for group in needed if self._of_number(group)]
+        groups = [group for group in needed if self.of_number(group)]
         for count in range(min(len(groups), self._num_given, MAX_CONDITIONS - len(self.places)) + 1):
             yield from combinations(groups, count)
 
@@ -228,8 +239,8 @@ class _Asked:
 
     def _where(self, compared: Sequence[Group], *, lowest: int) -> str:
         """Conditions on a value of each place and on the columns to compare; others if numbers or words remain."""
-        needed = [*map(self._of_place, self.places), *(self._of_number(group) for group in compared)]
-        numbers, texts = self._of_number(self.scope.fields), self._free_text()
+        needed = [*map(self._of_place, self.places), *(self.of_number(group) for group in compared)]
+        numbers, texts = self.of_number(self.scope.fields), self._free_text()
         room = MAX_CONDITIONS - len(needed)
         most = min(self._num_given - len(compared), room) if numbers else 0
         joined = ' (" AND " | " OR ") ' if self._is_either() else ' " AND " '
@@ -257,7 +268,7 @@ class _Asked:
         """Of numbers and dates that the query has to use."""
         return len(self.numbers) + len(self.dates)
 
-    def _of_number(self, fields: Sequence[Field]) -> str:
+    def of_number(self, fields: Sequence[Field]) -> str:
         """One of the columns compared with a number of the step, or with a date or year; empty if none can be."""
         signs = dict.fromkeys((*self.cues.signs, *self.cues.equals))
         said = _any_of(f" {sign} " for sign in signs)
