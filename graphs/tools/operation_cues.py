@@ -10,7 +10,7 @@ _ASKED = re.compile(r"\bhow many (\w+?)(?:e?s)?\b")
 _OF_ONE = re.compile(r"\b(?:how|what)\b[^.?]*\b(?:one|each|per|a single) (\w{3,})[^.?\d]*\??$")
 _COUNTED = re.compile(r"\d (?:\w+ )?(\w{3,}?)(?:e?s)?\b")
 _SHARED = re.compile(r"\b(?:split|shared?|divided?|equally|evenly|halve)\b")
-_LESS = re.compile(r"\b(?:difference|left|remain\w*|how (?:many|much) (?:more|fewer|less))\b")
+_LESS = re.compile(r"\b(?:difference|(?:lie|lies|is|are) between|left|remain\w*|how (?:many|much) (?:more|fewer|less))\b")
 _AT_FIRST = re.compile(r"\b(?:start|begin|beginning|first|initially|before|originally|altogether|in all)\b")
 _RATED = re.compile(r"\b(?:each|every|per|an?|one) (\w{3,})")
 _LAST_COUNTED = re.compile(r"\d (\w{3,}?)(?:e?s)?\b[^.?\d]*\?$")
@@ -23,7 +23,7 @@ def needed_operations(step: str) -> str:
     """Operators of which the calculation needs one; empty if the words leave it open."""
     words = " ".join(step.casefold().split())
     asked, one = _ASKED.search(words), _OF_ONE.search(words)
-    if asked and re.search(rf"\b{re.escape(asked[1])}(?:e?s)? {_SIZE} \d", words):
+    if asked and re.search(rf"\b{re.escape(asked[1])}(?:e?s)? {_SIZE} \d", words.replace(asked[0], " ")):
         return "/"  # bags of 8: how many bags?
     if one and one[1] in _COUNTED.findall(words):
         return "/"  # 11 trucks: how much is in one truck?

@@ -15,6 +15,8 @@ from graphs.tools.operation_cues import needed_operations
         ("He shares 21 pears among 3 friends. How many pears does each friend get?", "/"),
         ("Split 90 equally among 5.", "/*"),
         ("She had 40 and gave 12 away. How many are left?", "-/"),
+        ("1993, 2015: How many years lie between the two?", "-/"),
+        ("A tailor needs 4 hours for a coat; how many hours are 13 coats?", "*"),
         ("She gave 12 away and has 28 left. How many did she start with?", ""),
         ("A ticket is 4 crowns. How much are 5 tickets?", "*"),
         ("65: What do 8 covers bring in?", "*"),
