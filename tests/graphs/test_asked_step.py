@@ -32,7 +32,7 @@ ASKED = AskedStep(STEP, "Double 24", PROMPT, PROFILE, Calculator())
 
 
 class Newer(Calculator):
-    version = "2"
+    version = "3"
 
 
 class Sending(Calculator):

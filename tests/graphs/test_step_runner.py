@@ -19,6 +19,7 @@ from graphs.protocols import GREEDY, Constraint, ExpertProfile, Generated, Promp
 from graphs.step_runner import SURE, StepRunner, filled_text
 from graphs.tools.calculator import Calculator
 from graphs.tools.sql import SqlTool
+from tests.graphs.calling_clients import QueryingClient, WaveringClient
 from tests.graphs.scripted_client import EventList, ScriptedClient
 from tests.graphs.test_compile import plans
 
@@ -192,22 +193,6 @@ def test_exactly_what_needs_a_failed_step_is_skipped(plan: Plan, failing: set[in
             lost.add(step.id)
 
 
-class WaveringClient(ScriptedClient):
-    """Leaves out 12 when greedy, and has it when sampled."""
-
-    async def generate(
-        self,
-        expert: str,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        constraint: Constraint | None = None,
-        sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Generated]:
-        call = "24 + 24" if sampling == GREEDY else "24 * 12"
-        yield Generated(call, (1,), (-0.1,), "stop", 10, 1)
-
-
 async def test_a_call_that_its_tool_doubts_is_drawn_anew(sink: EventList) -> None:
     plan = make_plan(("Multiply 24 by 12.", "math"))
     steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink)
@@ -221,29 +206,6 @@ async def test_a_call_in_doubt_counts_where_no_other_can_be_paid(sink: EventList
     steps = StepRunner(plan.steps[0].text, plan, WaveringClient(), {"calculator": Calculator()}, sink, meter=meter)
     result = await steps.run(plan.steps[0], {})
     assert (result.call, result.result) == ("24 + 24", "48") and result.warnings
-
-
-class QueryingClient(WaveringClient):
-    """Writes one query after another."""
-
-    def __init__(self, *queries: str, logprob: float = -0.1) -> None:
-        super().__init__()
-        self.queries, self.is_free, self.logprob = list(queries), list[bool](), logprob
-
-    def profiles(self) -> Sequence[ExpertProfile]:
-        return [ExpertProfile("sql", "1", "", "", tool="sql")]
-
-    async def generate(
-        self,
-        expert: str,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        constraint: Constraint | None = None,
-        sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Generated]:
-        self.is_free.append(constraint is None)
-        yield Generated(self.queries.pop(0), (1,), (self.logprob,), "stop", 10, 1)
 
 
 @pytest.mark.parametrize(
