@@ -2,8 +2,8 @@
 
     planner    probability of the expert's whole name with its closing quote, as shares: h(t)[j, i] of CCoE
     gate       what the step's text alone says; an expert that the gate does not know counts as `general` does
-    together   log planner + GATE_WEIGHT * log gate + RECOGNISED, as shares; the best below MIN_SHARE: `general`, unless
-               a tool recognises the step
+    together   log planner + GATE_WEIGHT * log gate + RECOGNISED, as shares; the best below MIN_SHARE: `general`;
+               whoever has a tool that recognises the step comes before `general`
 
 `ccoe bench choice` fits GATE_WEIGHT and MIN_SHARE and measures the choice, on tasks of templates that no expert is
 trained on.

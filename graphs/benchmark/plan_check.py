@@ -59,9 +59,9 @@ def _step_faults(number: int, step: Mapping[str, Any], words: set[str], experts:
         f"round {step['round']}": step["round"] != 1,
         "scores are no shares of the experts": bool(step["scores"]) and not _are_shares(step["scores"], experts),
     }
-    invented = [word for word in _words(re.sub(r"#\d+", " ", text)) if word not in words | _JOINTS]
     endless = [word for word in words if len(word) > _MAX_WORD]
-    invented = [word for word in invented if not any(word in one for one in endless)]
+    foreign = (word for word in _words(re.sub(r"#\d+", " ", text)) if word not in words | _JOINTS)
+    invented = [word for word in foreign if not any(word in one for one in endless)]
     found = [fault for fault, is_there in faults.items() if is_there]
     return [f"step {number}: {fault}" for fault in (*found, *(f"invents {word!r}" for word in invented))]
 

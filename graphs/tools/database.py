@@ -10,9 +10,8 @@ from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.types import Integer, Numeric, String
+from sqlalchemy.types import Integer, Numeric
 
 from graphs.errors import DatabaseError
 from graphs.tools.schema import (
@@ -22,6 +21,7 @@ from graphs.tools.schema import (
     ForeignKey,
     Schema,
     Table,
+    is_unique_in,
     read_schema,
     unique_query,
     values_of,
@@ -48,6 +48,10 @@ class Reading(Protocol):
 
     def values(self, table: Table, column: Column) -> Iterable[str]:
         """Short texts that stand in a column, at most MAX_VALUES."""
+        ...
+
+    def is_unique(self, table: Table, column: Column) -> bool:
+        """Whether no text stands twice in a column's first MAX_VALUES rows, and none is missing."""
         ...
 
     def query(self, schema: Schema, query: str, max_rows: int) -> Rows:
@@ -159,6 +163,9 @@ class _SqliteReading:
     def values(self, table: Table, column: Column) -> Iterable[str]:
         return values_of(self._connection, table, column)
 
+    def is_unique(self, table: Table, column: Column) -> bool:
+        return is_unique_in(self._connection, table, column)
+
     def query(self, schema: Schema, query: str, max_rows: int) -> Rows:
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         self._connection.set_authorizer(_authorizer(schema))
@@ -176,20 +183,19 @@ class _PostgresReading:
         tables: list[Table] = []
         keys: list[ForeignKey] = []
         for name in names:
-            columns = inspector.get_columns(name)
-            shown = (self._column(column, quote(name), quote(column["name"])) for column in columns)
-            tables.append(Table(name, quote(name), tuple(shown)))
+            columns = (
+                Column(column["name"], quote(column["name"]), isinstance(column["type"], Integer | Numeric))
+                for column in inspector.get_columns(name)
+            )
+            tables.append(Table(name, quote(name), tuple(columns)))
             for key in inspector.get_foreign_keys(name):
                 if key["referred_table"] in names and len(key["constrained_columns"]) == 1:
                     target = (key["referred_table"], key["referred_columns"][0])
                     keys.append(ForeignKey(name, key["constrained_columns"][0], *target))
         return Schema(tuple(tables), tuple(keys))
 
-    def _column(self, column: ReflectedColumn, table: str, sql: str) -> Column:
-        is_numeric = isinstance(column["type"], Integer | Numeric)
-        is_text = isinstance(column["type"], String)
-        is_unique = is_text and bool(self._connection.exec_driver_sql(unique_query(table, sql)).scalar_one())
-        return Column(column["name"], sql, is_numeric, is_unique)
+    def is_unique(self, table: Table, column: Column) -> bool:
+        return bool(self._connection.exec_driver_sql(unique_query(table, column)).scalar_one())
 
     def values(self, table: Table, column: Column) -> Iterable[str]:
         text = f"CAST({column.sql} AS text)"

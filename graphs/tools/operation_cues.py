@@ -10,9 +10,7 @@ _ASKED = re.compile(r"\bhow many (\w+?)(?:e?s)?\b")
 _OF_ONE = re.compile(r"\b(?:how|what)\b[^.?]*\b(?:one|each|per|a single) (\w{3,})[^.?\d]*\??$")
 _COUNTED = re.compile(r"\d (?:\w+ )?(\w{3,}?)(?:e?s)?\b")
 _SHARED = re.compile(r"\b(?:split|shared?|divided?|equally|evenly|halve)\b")
-_LESS = re.compile(
-    r"\b(?:difference|(?:lie|lies|is|are) between|left|remain\w*|how (?:many|much) (?:more|fewer|less))\b"
-)
+_LESS = re.compile(r"\b(?:difference|lies? between|left|remain\w*|how (?:many|much) (?:more|fewer|less))\b")
 _AT_FIRST = re.compile(r"\b(?:start|begin|beginning|first|initially|before|originally|altogether|in all)\b")
 _RATED = re.compile(r"\b(?:each|every|per|an?|one) (\w{3,})")
 _LAST_COUNTED = re.compile(r"\d (\w{3,}?)(?:e?s)?\b[^.?\d]*\?$")

@@ -25,8 +25,6 @@ class Column:
     name: str
     sql: str
     is_numeric: bool
-    is_unique: bool = False
-    """A text column, no text of which stands in it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +34,12 @@ class Table:
     name: str
     sql: str
     columns: tuple[Column, ...]
+    naming: str | None = None
+    """The column that says what its things are called, if `with_names` has looked for it and there is one."""
 
-    @property
-    def naming(self) -> str | None:
-        """The column that says what its things are called: the first with texts of which none is there twice.
 
-        None if their names are of several parts, or some have the same.
-        """
-        for column in self.columns:
-            if _REMARK.search(column.name):
-                continue
-            if column.is_unique and not _PART_OF_NAME.fullmatch(column.name):
-                return column.name
-            if "name" in column.name.lower():
-                return None
-        return None
+IsUnique = Callable[[Table, Column], bool]
+"""Whether no text stands twice in a column, and none is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,17 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return Schema(tables, tuple(key for table in tables for key in _read_keys(connection, table.name, tables)))
 
 
-def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema, text: str) -> tuple[Link, ...]:
+def with_names(schema: Schema, is_unique: IsUnique) -> Schema:
+    """The schema, each table with the column that names its things: the first with texts of which none stands twice.
+
+    None if their names are of several parts, or some have the same.
+    """
+    return replace(schema, tables=tuple(replace(one, naming=_naming(one, is_unique)) for one in schema.tables))
+
+
+def find_links(
+    values: Callable[[Table, Column], Iterable[str]], is_unique: IsUnique, schema: Schema, text: str
+) -> tuple[Link, ...]:
     """The values of text columns that stand in the text as whole words, in any case.
 
     Of a column that has a text twice, the plural counts too: `engineers`, but not `Dunes`.
@@ -112,7 +111,7 @@ def find_links(values: Callable[[Table, Column], Iterable[str]], schema: Schema,
         for table in schema.tables
         for column in table.columns
         if not column.is_numeric
-        for link in _column_links(table, column, values(table, column), text)
+        for link in _column_links(table, column, values(table, column), is_unique, text)
         if text[link.start : link.end].lower() == link.value.lower()
         or text[link.start : link.end].lower() not in schema.names
     ]
@@ -145,7 +144,20 @@ def _with_thing(link: Link, text: str, places: Set[tuple[int, int]]) -> Link:
     return replace(link, end=end) if (link.start, end) in places else link
 
 
-def _column_links(table: Table, column: Column, values: Iterable[str], text: str) -> Iterable[Link]:
+def _naming(table: Table, is_unique: IsUnique) -> str | None:
+    for column in table.columns:
+        if column.is_numeric or _REMARK.search(column.name):
+            continue
+        if not _PART_OF_NAME.fullmatch(column.name) and is_unique(table, column):
+            return column.name
+        if "name" in column.name.lower():
+            return None
+    return None
+
+
+def _column_links(
+    table: Table, column: Column, values: Iterable[str], is_unique: IsUnique, text: str
+) -> Iterable[Link]:
     folded = text.lower()
     for value in values:
         # one letter or a little word in another case is a word of the text, not a value
@@ -153,9 +165,11 @@ def _column_links(table: Table, column: Column, values: Iterable[str], text: str
         wanted, searched = (value, text) if is_word else (value.lower(), folded)
         if wanted not in searched:
             continue
-        ends = ("", "e?s") if not column.is_unique and value.isalpha() and len(value) >= _MIN_PLURAL_CHARS else ("",)
-        tries = (re.search(rf"(?<!\w){re.escape(wanted)}{end}(?!\w)", searched) for end in ends)
-        if found := next(filter(None, tries), None):
+        found = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", searched)
+        if found is None and value.isalpha() and len(value) >= _MIN_PLURAL_CHARS:
+            many = re.search(rf"(?<!\w){re.escape(wanted)}e?s(?!\w)", searched)
+            found = many if many and not is_unique(table, column) else None
+        if found:
             yield Link(table.name, column.name, value, found.start(), found.end())
 
 
@@ -166,8 +180,7 @@ def _read_table(connection: sqlite3.Connection, name: str) -> Table:
     for column, declared in rows:
         column_sql = _name_in_sql(connection, column)
         is_numeric = bool(_NUMERIC_TYPE.search(declared)) if declared else _holds_numbers(connection, sql, column_sql)
-        is_unique = not is_numeric and _is_unique(connection, sql, column_sql)
-        columns.append(Column(column, column_sql, is_numeric, is_unique))
+        columns.append(Column(column, column_sql, is_numeric))
     return Table(name, sql, tuple(columns))
 
 
@@ -195,13 +208,14 @@ def _holds_numbers(connection: sqlite3.Connection, table: str, column: str) -> b
     return row is not None and row[0] in ("integer", "real")
 
 
-def unique_query(table: str, column: str) -> str:
+def unique_query(table: Table, column: Column) -> str:
     """Whether the texts of a column's first rows all differ and none is missing, as a query."""
-    rows = f"(SELECT {column} AS value FROM {table} LIMIT {MAX_VALUES}) AS texts"
+    rows = f"(SELECT {column.sql} AS value FROM {table.sql} LIMIT {MAX_VALUES}) AS texts"
     return f"SELECT COUNT(*) = COUNT(DISTINCT value) FROM {rows}"
 
 
-def _is_unique(connection: sqlite3.Connection, table: str, column: str) -> bool:
+def is_unique_in(connection: sqlite3.Connection, table: Table, column: Column) -> bool:
+    """Whether that is so in the open database. Raises sqlite3.Error."""
     return bool(connection.execute(unique_query(table, column)).fetchone()[0])
 
 

@@ -14,7 +14,7 @@ from graphs.protocols import Constraint, ToolResult
 from graphs.tools.arithmetic import format_number
 from graphs.tools.database import Database, Reading, Rows, SqliteDatabase, UnreadableError
 from graphs.tools.invocation import text_arguments
-from graphs.tools.schema import Link, Schema, find_links, without_links
+from graphs.tools.schema import Link, Schema, find_links, with_names, without_links
 from graphs.tools.sql_cues import Cues, with_digits
 from graphs.tools.sql_grammar import query_grammar
 
@@ -140,8 +140,8 @@ class SqlTool:
 
 
 def _linked(reading: Reading, step: str) -> tuple[Schema, tuple[Link, ...]]:
-    schema = reading.schema()
-    return schema, find_links(reading.values, schema, step)
+    schema = with_names(reading.schema(), reading.is_unique)
+    return schema, find_links(reading.values, reading.is_unique, schema, step)
 
 
 def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:

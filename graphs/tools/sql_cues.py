@@ -47,6 +47,7 @@ _MARKS = 0xE000
 """Characters for private use stand for columns that were found."""
 _ENDINGS = (("ies", "(?:y|ies)"), ("y", "(?:y|ies)"), ("ses", "s(?:es?)?"), ("ss", "ss(?:es)?"), ("s", "s?"))
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
 _COMPARISON = re.compile(r"(\S+) (>=|<=|!=|<>|=|>|<) -?\d")
 _OF_ONE_COLUMN = re.compile(r"(\S+) = \S.* OR \1 = ", re.IGNORECASE)
 _TABLES = re.compile(r"\b(?:FROM|JOIN) (\"[^\"]+\"|\w+)", re.IGNORECASE)
@@ -193,11 +194,11 @@ class Cues:
         return found
 
     def _wrong(self, query: str) -> Iterable[str]:
-        folded = query.upper()
+        folded = _LITERAL.sub("''", query).upper()
         wrong = [sign for _, sign in _COMPARISON.findall(query) if sign not in (*self.signs, "!=", "<>")]
-        wrong += [one for one in ("ASC", "DESC") if one not in self.directions and f" {one}" in folded]
-        wrong += [one for one in ("MIN", "MAX") if one not in self.extremes and f"{one}(" in folded]
-        wrong += ["COUNT"] if "COUNT(" in folded and not self.is_count else []
+        wrong += [one for one in ("ASC", "DESC") if one not in self.directions and re.search(rf" {one}\b", folded)]
+        wrong += [one for one in ("MIN", "MAX") if one not in self.extremes and re.search(rf"\b{one}\(", folded)]
+        wrong += ["COUNT"] if re.search(r"\bCOUNT\(", folded) and not self.is_count else []
         wrong += ["OR"] if " OR " in folded and not self.is_either and not _OF_ONE_COLUMN.search(query) else []
         yield from (f"{one} is not what the step says" for one in wrong)
         if self.is_superlative and self.is_end and not re.search(r"ORDER BY|MIN\(|MAX\(", folded):

@@ -118,6 +118,9 @@ class _ShownReading:
     def values(self, table: Table, column: Column) -> Iterable[str]:
         return self.reading.values(table, column)
 
+    def is_unique(self, table: Table, column: Column) -> bool:
+        return self.reading.is_unique(table, column)
+
     def query(self, schema: Schema, query: str, max_rows: int) -> Rows:
         return self.reading.query(schema, query, max_rows)
 

@@ -12,7 +12,7 @@ from sqlalchemy import NullPool, create_engine
 
 from graphs.errors import DatabaseError, ToolError
 from graphs.tools.database import SqliteDatabase, UnreadableError, open_database
-from graphs.tools.schema import ForeignKey
+from graphs.tools.schema import ForeignKey, with_names
 from graphs.tools.sql import SqlTool
 from tests.graphs.grammar_proof import accepts
 
@@ -69,7 +69,7 @@ def tool(cluster: str) -> SqlTool:
 @pytest.mark.slow
 async def test_the_schema_is_read_with_keys_and_kinds(tool: SqlTool, cluster: str) -> None:
     with open_database(cluster.format(role="reader"), "the test").reading(5.0) as reading:
-        schema = reading.schema()
+        schema = with_names(reading.schema(), reading.is_unique)
     assert [table.name for table in schema.tables] == ["bikes", "brands"]
     assert schema.tables[0].naming == "model"
     kinds = {column.sql: column.is_numeric for column in schema.tables[0].columns}

@@ -10,12 +10,13 @@ HOTELS = Table(
     "hotels",
     (
         Column("hotel_id", "hotel_id", is_numeric=True),
-        Column("name", "name", is_numeric=False, is_unique=True),
+        Column("name", "name", is_numeric=False),
         Column("city", "city", is_numeric=False),
         Column("day_rate", "day_rate", is_numeric=True),
         Column("rate", "rate", is_numeric=True),
         Column("total_stars", "total_stars", is_numeric=True),
     ),
+    naming="name",
 )
 SCHEMA = Schema((HOTELS,), ())
 
@@ -110,6 +111,7 @@ def test_the_longest_name_is_the_one_that_is_said() -> None:
         ),
         ("What is the lowest rate?", "SELECT MAX(rate) FROM hotels", ["MAX is not what the step says"]),
         ("What is the lowest rate?", "SELECT name FROM hotels", ["MIN is missing", "'rate' was not used"]),
+        ("What is the lowest rate?", "SELECT descent, rate FROM hotels WHERE city = 'A or B' ORDER BY rate ASC", []),
         ("What is the average rate?", "SELECT rate FROM hotels", ["AVG is missing"]),
         ("In total, how many hotels are there?", "SELECT COUNT(*) FROM hotels", []),
         ("Count the hotels above 50.", "SELECT COUNT(*) FROM hotels WHERE city > 50", ["city is no number"]),
@@ -131,7 +133,7 @@ def test_a_query_against_the_words_is_doubted(step: str, query: str, doubts: lis
     [("bakeries", "bakery"), ("city", "cities"), ("classes", "class"), ("glass", "glasses"), ("dayRates", "day rate")],
 )
 def test_one_thing_and_many_are_the_same_name(name: str, said: str) -> None:
-    table = Table(name, name, (Column("title", "title", is_numeric=False, is_unique=True),))
+    table = Table(name, name, (Column("title", "title", is_numeric=False),), naming="title")
     assert Cues.read(f"Which {said} is it?", Schema((table,), ())).asks_for(table)
 
 
@@ -156,7 +158,7 @@ def test_a_superlative_within_a_columns_name_is_none() -> None:
 
 
 def test_of_two_tables_whose_things_may_be_asked_for_one_is_shown() -> None:
-    owners = Table("owners", "owners", (Column("owner", "owner", is_numeric=False, is_unique=True),))
+    owners = Table("owners", "owners", (Column("owner", "owner", is_numeric=False),), naming="owner")
     schema = Schema((HOTELS, owners), ())
     query = "SELECT owners.owner FROM hotels JOIN owners ON 1"
     assert Cues.read("Whose hotel is this?", schema).doubts(query, schema) == []

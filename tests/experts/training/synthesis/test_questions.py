@@ -16,7 +16,7 @@ from experts.training.synthesis.questions import Question, Questions
 from experts.training.synthesis.tasks import Topic, World, compose
 from experts.training.synthesis.vocabulary import Vocabulary
 from graphs.tools.arithmetic import compute, format_number
-from graphs.tools.schema import find_links, read_schema, values_of
+from graphs.tools.schema import find_links, is_unique_in, read_schema, values_of
 from graphs.tools.sql import SqlTool
 
 TRAINED, HELD_OUT = Questions.load("questions"), Questions.load("held_out")
@@ -136,7 +136,6 @@ def test_the_tables_of_a_held_out_question_are_in_the_database(database: Path) -
             for name, columns in re.findall(r"(\w+)\(([^)]*)\)", row.parts.context):
                 assert set(columns.split(", ")) <= known[name]
             literals = set(re.findall(r"'([^']*)'", row.target))
-            assert literals <= {
-                link.value for link in find_links(partial(values_of, connection), schema, row.parts.task)
-            }
+            values, is_unique = partial(values_of, connection), partial(is_unique_in, connection)
+            assert literals <= {link.value for link in find_links(values, is_unique, schema, row.parts.task)}
         assert connection.execute(f"SELECT COUNT(*) FROM {schema.tables[0].sql}").fetchone() == (NUM_ROWS,)
